@@ -1,0 +1,25 @@
+"""Mistakes that the user can mend, told in a sentence instead of a traceback."""
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec
+
+P = ParamSpec("P")
+
+
+class UserError(Exception):
+    """Something that the user can mend: the message names the file or key, what was wrong and what to do."""
+
+
+def command(main: Callable[P, None]) -> Callable[P, None]:
+    """Make `main` end with exit code 1 and the bare message where it raises a UserError."""
+
+    @functools.wraps(main)
+    def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            main(*args, **kwargs)
+        except UserError as error:
+            sys.exit(f"error: {error}")
+
+    return wrapped

@@ -1,0 +1,36 @@
+"""What the training minimises and what it is stopped by, on the square grid."""
+
+from typing import Any
+
+import keras
+from keras import ops
+
+
+class BceDice(keras.losses.Loss):
+    """Binary cross-entropy, mean over pixels, plus soft Dice loss, each image weighed alike.
+
+    Soft Dice as in Milletari et al., V-Net (arXiv:1606.04797), smoothed by one pixel, so that an image without a
+    lesion has a loss that falls to zero with its false probability.
+    """
+
+    def call(self, y_true: Any, y_pred: Any) -> Any:
+        """The loss of each image [batch], of masks 0/1 and logits, both [batch, height, width, 1]."""
+        masks, logits = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
+        # The stable form of -m·log(p) - (1 - m)·log(1 - p).
+        cross_entropy = ops.mean(ops.softplus(logits) - masks * logits, axis=(1, 2, 3))
+        probabilities = ops.sigmoid(logits)
+        overlap = ops.sum(masks * probabilities, axis=(1, 2, 3))
+        total = ops.sum(masks + probabilities, axis=(1, 2, 3))
+        return cross_entropy + 1 - (2 * overlap + 1) / (total + 1)
+
+
+class LesionDice(keras.metrics.Mean):
+    """Mean Dice of the images whose mask is not empty, at a probability of one half."""
+
+    def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
+        """Add masks 0/1 and logits, both [batch, height, width, 1]; `sample_weight` is not used."""
+        masks, predicted = ops.cast(y_true, "float32"), ops.cast(y_pred > 0, "float32")
+        area = ops.sum(masks, axis=(1, 2, 3))
+        total = area + ops.sum(predicted, axis=(1, 2, 3))
+        dice = 2 * ops.sum(masks * predicted, axis=(1, 2, 3)) / ops.maximum(total, 1)
+        super().update_state(dice, sample_weight=ops.cast(area > 0, "float32"))

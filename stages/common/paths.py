@@ -1,0 +1,31 @@
+"""Where each stage leaves its outputs, relative to the root of the repository, as dvc.yaml declares them."""
+
+from pathlib import Path
+
+PARAMS = Path("params.yaml")
+
+RAW = Path("data/raw")
+PREPARED = Path("data/prepared")
+GROUPS = Path("data/groups.csv")
+FOLDS = Path("data/folds.csv")
+AUDIT = Path("metrics/audit.json")
+SCORES = Path("metrics/scores.csv")
+SUMMARY = Path("metrics/summary.json")
+POSTPROCESS = Path("metrics/postprocess.json")
+REPORT = Path("metrics/report.html")
+LOGS = Path("logs")
+
+
+def model(fold: int) -> Path:
+    """The network trained for a fold."""
+    return Path(f"models/fold-{fold}.keras")
+
+
+def history(fold: int) -> Path:
+    """The folder of a fold's training curves."""
+    return Path(f"metrics/train/fold-{fold}")
+
+
+def predictions(fold: int) -> Path:
+    """The folder of a fold's probabilities."""
+    return Path(f"data/predictions/fold-{fold}")

@@ -1,0 +1,54 @@
+"""Put every image and its merged mask on one square grid, memory-mappable.
+
+Writes data/prepared/images.npy (uint8 [n, size, size], grey), masks.npy (uint8 [n, size, size], 0 or 1) and index.csv:
+id, class and the letterbox geometry of each row, sorted by class and number.
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from stages.common import params, paths
+from stages.common.errors import command
+from stages.common.files import written_aside
+from stages.common.images import Grey, Letterbox, Mask, map_on_all_cores, read_grey
+from stages.common.prepared import IMAGES, INDEX, MASKS
+from stages.common.release import Case, read_merged_mask, scan
+
+
+def prepare_case(case: Case, size: int) -> tuple[Grey, Mask, Letterbox]:
+    """The image uint8 and mask bool of a case, both [size, size], and how they lie on that grid."""
+    image = read_grey(case.image)
+    height, width = image.shape
+    box = Letterbox.fit(height, width, size)
+    return box.image_in(image), box.mask_in(read_merged_mask(case, height, width)), box
+
+
+def prepare(cases: list[Case], size: int, folder: Path) -> None:
+    """Write the arrays and the index of `cases` to `folder`."""
+    shape = (len(cases), size, size)
+    images = np.lib.format.open_memmap(folder / IMAGES, "w+", np.uint8, shape)
+    masks = np.lib.format.open_memmap(folder / MASKS, "w+", np.uint8, shape)
+    rows = []
+    prepared = map_on_all_cores(lambda case: prepare_case(case, size), cases, "prepare")
+    for position, (case, (image, mask, box)) in enumerate(zip(cases, prepared, strict=True)):
+        images[position], masks[position] = image, mask
+        rows.append({"id": case.id, "class": case.cls, **box.geometry()})
+    images.flush()
+    masks.flush()
+    pd.DataFrame(rows).to_csv(folder / INDEX, index=False)
+
+
+@command
+def main() -> None:
+    """Prepare data/raw."""
+    size = params.load().prepare.size
+    cases = scan(paths.RAW)
+    with written_aside(paths.PREPARED) as folder:
+        folder.mkdir()
+        prepare(cases, size, folder)
+
+
+if __name__ == "__main__":
+    main()

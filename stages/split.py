@@ -1,0 +1,57 @@
+"""Divide the images into folds of alike class shares, no group in two of them.
+
+Writes data/folds.csv: id, class, group, fold.
+"""
+
+import warnings
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import StratifiedGroupKFold
+
+from stages.common import params, paths
+from stages.common.errors import UserError, command
+from stages.common.files import written_aside
+
+
+def assign_folds(classes: pd.Series, groups: pd.Series, folds: int, seed: int) -> NDArray[np.int64]:
+    """The fold of each image, 0 to folds - 1; UserError where there are fewer groups than folds."""
+    if groups.nunique() < folds:
+        raise UserError(
+            f"split.folds is {folds}, but the images form {groups.nunique()} groups of repeats and a group is never "
+            "cut. Lower split.folds or add images."
+        )
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    assigned = np.full(len(classes), -1)
+    with warnings.catch_warnings():
+        # A class with fewer images than folds is spread as far as it goes; the shares are printed below.
+        warnings.filterwarnings("ignore", "The least populated class")
+        for fold, (_, members) in enumerate(splitter.split(classes, classes, groups)):
+            assigned[members] = fold
+    return assigned
+
+
+def check_folds(table: pd.DataFrame, folds: int) -> None:
+    """Raise RuntimeError where a group lies in two folds, an image in none, or a fold is empty."""
+    crossing = table.groupby("group")["fold"].nunique()
+    if (crossing > 1).any():
+        raise RuntimeError(f"groups in more than one fold: {crossing.index[crossing > 1].tolist()}")
+    if set(table["fold"]) != set(range(folds)):
+        raise UserError(f"split.folds is {folds}, but some folds stay empty: lower it or add images.")
+
+
+@command
+def main() -> None:
+    """Split the groups of data/groups.csv."""
+    loaded = params.load()
+    table = pd.read_csv(paths.GROUPS)
+    table["fold"] = assign_folds(table["class"], table["group"], loaded.split.folds, loaded.seed)
+    check_folds(table, loaded.split.folds)
+    print(pd.crosstab(table["fold"], table["class"], margins=True))
+    with written_aside(paths.FOLDS) as aside:
+        table.to_csv(aside, index=False)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,186 @@
+"""Train the attention U-Net of one fold: `python -m stages.train --fold 0`.
+
+Writes models/fold-0.keras, the moving average of the weights at the epoch of the best validation lesion Dice, and
+metrics/train/fold-0 with a curve for each figure and record.json: device, versions, images and number of weights. Seconds
+and images per second, which differ from run to run, go to logs/train-fold-0.log.
+"""
+
+import argparse
+import json
+import time
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+from dvclive import Live
+from keras import ops
+
+from stages.common import device, model_files, params, paths
+from stages.common.augment import augment
+from stages.common.batches import Batches
+from stages.common.device import Device
+from stages.common.errors import UserError, command
+from stages.common.files import written_aside
+from stages.common.folds import subsets
+from stages.common.losses import BceDice, LesionDice
+from stages.common.network import attention_unet
+from stages.common.params import Augment, Params, Train
+from stages.common.prepared import Prepared
+
+
+class Trainer(keras.Model):
+    """A network with the augmentation in front of it; its input is a batch of images and masks, both uint8."""
+
+    def __init__(self, network: keras.Model, limits: Augment, seed: int) -> None:
+        # The network's layers choose their own precision; augmentation needs that of the input.
+        super().__init__(dtype="float32")
+        self.network = network
+        self._limits = limits
+        self._seed = seed
+        self._seed_generator = keras.random.SeedGenerator(seed)
+        self._loss = BceDice()
+        self._dice = LesionDice(name="lesion_dice")
+
+    def call(self, batch: tuple[Any, Any], training: bool = False) -> tuple[Any, Any]:
+        """The logits, and the masks that they should have, both float32 [batch, size, size, 1]."""
+        images, masks = (ops.cast(part, "float32") for part in batch)
+        if training:
+            images, masks = augment(images, masks, self._limits, self._seed_generator)
+        return self.network(images, training=training), masks
+
+    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **_: Any) -> Any:
+        """The mean loss of a batch."""
+        logits, masks = y_pred
+        return self._loss(masks, logits)
+
+    def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
+        """Loss and lesion Dice so far in this epoch."""
+        logits, masks = y_pred
+        self._dice.update_state(masks, logits)
+        return self.get_metrics_result()
+
+    def start_epoch(self, epoch: int) -> None:
+        """Key the random changes of an epoch by its number, whatever came before."""
+        key = np.random.SeedSequence((self._seed, epoch)).generate_state(2) >> 1
+        self._seed_generator.state.assign(key.astype(self._seed_generator.state.dtype))
+
+
+class Progress(keras.callbacks.Callback):
+    """Key each epoch, draw its curves and log its speed."""
+
+    def __init__(self, batches: Batches, live: Live, log: Path) -> None:
+        super().__init__()
+        self._batches, self._live, self._log = batches, live, log
+        self._started = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Draw the order of the images and the key of the augmentation."""
+        self._batches.start_epoch(epoch)
+        self.model.start_epoch(epoch)
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Add a point to each curve, and a line to the log."""
+        seconds = time.perf_counter() - self._started
+        for name, value in (logs or {}).items():
+            self._live.log_metric(name, value)
+        self._live.next_step()
+        with self._log.open("a") as file:
+            rate = self._batches.images_per_epoch / seconds
+            print(f"epoch {epoch + 1}: {seconds:.2f} s, {rate:.1f} images/s with validation", file=file)
+
+
+def optimizer(train: Train, steps: int) -> keras.optimizers.Optimizer:
+    """AdamW with warm-up, cosine, clipping and a moving average of the weights, for a number of steps in all."""
+    warmup = round(train.warmup * steps)
+    rate = keras.optimizers.schedules.CosineDecay(
+        0.0 if warmup else train.learning_rate,
+        max(1, steps - warmup),
+        warmup_target=train.learning_rate if warmup else None,
+        warmup_steps=warmup,
+    )
+    adam = keras.optimizers.AdamW(
+        rate, weight_decay=train.weight_decay, global_clipnorm=train.clip_norm, use_ema=True, ema_momentum=train.ema
+    )
+    adam.exclude_from_weight_decay(var_names=["bias", "beta", "gamma"])
+    return adam
+
+
+def distribution(hardware: Device) -> AbstractContextManager[Any]:
+    """The scope in which to build a model for all GPUs of this machine."""
+    if hardware.count == 1:
+        return nullcontext()
+    import tensorflow as tf  # noqa: PLC0415  the other backends run without it
+
+    return tf.distribute.MirroredStrategy().scope()
+
+
+def fit(
+    loaded: Params, training: Batches, validation: Batches, hardware: Device, live: Live, log: Path
+) -> keras.Model:
+    """Train a network; its weights are the averaged ones of the epoch with the best validation lesion Dice."""
+    train = loaded.train
+    with distribution(hardware):
+        network = attention_unet(loaded.prepare.size, **loaded.network.model_dump(), seed=loaded.seed)
+        trainer = Trainer(network, loaded.augment, loaded.seed)
+        # XLA slows the CPU down; JAX has nothing else.
+        jit = keras.backend.backend() == "jax"
+        trainer.compile(optimizer(train, train.epochs * len(training)), jit_compile=jit)
+    trainer.fit(
+        training,
+        epochs=train.epochs,
+        validation_data=validation,
+        callbacks=[
+            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+            keras.callbacks.EarlyStopping(
+                "val_lesion_dice", mode="max", patience=train.patience, restore_best_weights=True
+            ),
+            Progress(training, live, log),
+        ],
+        verbose=2,
+    )
+    return network
+
+
+def record(hardware: Device, network: keras.Model, images: dict[str, int]) -> dict[str, Any]:
+    """What ran where on how many images."""
+    return {
+        "device": {"kind": hardware.kind, "name": hardware.name, "count": hardware.count},
+        "precision": hardware.precision,
+        "versions": device.versions(),
+        "weights": network.count_params(),
+        "images": images,
+    }
+
+
+@command
+def main() -> None:
+    """Train one fold."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fold", type=int, required=True, help="the fold that is left for the test")
+    fold = parser.parse_args().fold
+    loaded = params.load()
+    hardware = device.configure(loaded.train.device, loaded.train.precision, loaded.seed)
+    prepared = Prepared.open(paths.PREPARED)
+    subset = subsets(pd.read_csv(paths.FOLDS)["fold"], fold)
+    rows = {name: np.flatnonzero(subset == name) for name in ("train", "validation")}
+    if not prepared.masks[rows["validation"]].any():
+        raise UserError(f"fold {fold}: no lesion among its validation images. Lower split.folds or add images.")
+    training = Batches(prepared, rows["train"], loaded.train.batch, seed=loaded.seed)
+    validation = Batches(prepared, rows["validation"], loaded.train.batch)
+    log = paths.LOGS / f"train-fold-{fold}.log"
+    log.parent.mkdir(exist_ok=True)
+    log.unlink(missing_ok=True)
+    with written_aside(paths.history(fold)) as folder, Live(folder, dvcyaml=None, save_dvc_exp=False, report=None) as live:
+        network = fit(loaded, training, validation, hardware, live, log)
+        counts = {name: len(members) for name, members in rows.items()}
+        (folder / "record.json").write_text(json.dumps(record(hardware, network, counts), indent=2) + "\n")
+    with written_aside(paths.model(fold)) as aside:
+        model_files.save(network, aside)
+
+
+if __name__ == "__main__":
+    main()
