@@ -4,10 +4,8 @@ Writes data/groups.csv (id, class, group) and counts to metrics/audit.json. Imag
 group, every other image its own; groups are numbered in the order of their first image.
 """
 
-import hashlib
 import json
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -15,13 +13,8 @@ import pandas as pd
 from stages.common import paths
 from stages.common.errors import command
 from stages.common.files import written_aside
-from stages.common.images import Grey, map_on_all_cores, read_grey
+from stages.common.images import map_on_all_cores, pixel_digest, read_grey
 from stages.common.release import scan
-
-
-def fingerprint(image: Grey) -> str:
-    """A hash of the shape and the pixels of uint8 [height, width]."""
-    return hashlib.sha256(repr(image.shape).encode() + np.ascontiguousarray(image).tobytes()).hexdigest()
 
 
 def group_numbers(keys: Sequence[str]) -> list[int]:
@@ -42,16 +35,11 @@ def summarise(groups: pd.DataFrame) -> dict[str, int]:
     }
 
 
-def fingerprint_file(path: Path) -> str:
-    """The fingerprint of an image file."""
-    return fingerprint(read_grey(path))
-
-
 @command
 def main() -> None:
     """Audit data/raw."""
     cases = scan(paths.RAW)
-    keys = list(map_on_all_cores(fingerprint_file, [case.image for case in cases], "audit"))
+    keys = list(map_on_all_cores(lambda case: pixel_digest(read_grey(case.image)), cases, "audit"))
     groups = pd.DataFrame(
         {"id": [case.id for case in cases], "class": [case.cls for case in cases], "group": group_numbers(keys)}
     )

@@ -1,8 +1,8 @@
 """Train the attention U-Net of one fold: `python -m stages.train --fold 0`.
 
 Writes models/fold-0.keras, the moving average of the weights at the epoch of the best validation lesion Dice, and
-metrics/train/fold-0 with a curve for each figure and record.json: device, versions, images and number of weights. Seconds
-and images per second, which differ from run to run, go to logs/train-fold-0.log.
+metrics/train/fold-0 with a curve for each figure and record.json: device, versions, images and number of weights.
+Seconds and images per second, which differ from run to run, go to logs/train-fold-0.log.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from typing import Any
 import keras
 import numpy as np
 import pandas as pd
-from dvclive import Live
+from dvclive.live import Live
 from keras import ops
 
 from stages.common import device, model_files, params, paths
@@ -51,7 +51,9 @@ class Trainer(keras.Model):
             images, masks = augment(images, masks, self._limits, self._seed_generator)
         return self.network(images, training=training), masks
 
-    def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **_: Any) -> Any:
+    def compute_loss(
+        self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **_: Any
+    ) -> Any:
         """The mean loss of a batch."""
         logits, masks = y_pred
         return self._loss(masks, logits)
@@ -118,9 +120,7 @@ def distribution(hardware: Device) -> AbstractContextManager[Any]:
     return tf.distribute.MirroredStrategy().scope()
 
 
-def fit(
-    loaded: Params, training: Batches, validation: Batches, hardware: Device, live: Live, log: Path
-) -> keras.Model:
+def fit(loaded: Params, training: Batches, validation: Batches, hardware: Device, live: Live, log: Path) -> keras.Model:
     """Train a network; its weights are the averaged ones of the epoch with the best validation lesion Dice."""
     train = loaded.train
     with distribution(hardware):
@@ -174,7 +174,10 @@ def main() -> None:
     log = paths.LOGS / f"train-fold-{fold}.log"
     log.parent.mkdir(exist_ok=True)
     log.unlink(missing_ok=True)
-    with written_aside(paths.history(fold)) as folder, Live(folder, dvcyaml=None, save_dvc_exp=False, report=None) as live:
+    with (
+        written_aside(paths.history(fold)) as folder,
+        Live(str(folder), dvcyaml=None, save_dvc_exp=False, report=None) as live,
+    ):
         network = fit(loaded, training, validation, hardware, live, log)
         counts = {name: len(members) for name, members in rows.items()}
         (folder / "record.json").write_text(json.dumps(record(hardware, network, counts), indent=2) + "\n")

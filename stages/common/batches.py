@@ -13,8 +13,8 @@ from stages.common.prepared import Prepared
 class Batches(keras.utils.PyDataset):
     """Images and masks, both uint8 [batch, size, size, 1], of some rows of the prepared data.
 
-    With a `seed` the rows come in another order each epoch, fixed by the seed and the number of the epoch, and the last,
-    smaller batch of an epoch is left out where there is a full one; without, in the order given, all of them.
+    With a `seed` the rows come in another order each epoch, fixed by the seed and the number of the epoch, and the
+    last, smaller batch is left out where there is a full one; without, all of them come in the order given.
     """
 
     def __init__(self, prepared: Prepared, rows: NDArray[np.int64], batch: int, seed: int | None = None) -> None:

@@ -29,8 +29,8 @@ def configure(device: str, precision: str, seed: int) -> Device:
     kind, name, count, best = _gpus() or ("cpu", _cpu_name(), 1, _best_cpu_precision())
     if device == "gpu" and kind == "cpu":
         raise UserError(
-            f"train.device is gpu, but Keras' {keras.backend.backend()} backend sees none. On an NVIDIA machine run with "
-            "`uv run --extra gpu …`; else set train.device to auto or cpu."
+            f"train.device is gpu, but the {keras.backend.backend()} backend of Keras sees none. On an NVIDIA machine "
+            "run with `uv run --extra gpu …`; else set train.device to auto or cpu."
         )
     if device == "cpu" and kind == "gpu":
         _hide_gpus()
@@ -62,13 +62,13 @@ def _gpus() -> tuple[str, str, int, str] | None:
         details = tf.config.experimental.get_device_details(gpus[0]) if gpus else {}
         name, capability = details.get("device_name", "GPU"), details.get("compute_capability", (0, 0))
     elif backend == "jax":
-        import jax  # noqa: PLC0415
+        import jax  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
         gpus = [device for device in jax.devices() if device.platform == "gpu"]
         name = gpus[0].device_kind if gpus else ""
         capability = tuple(int(part) for part in gpus[0].compute_capability.split(".")) if gpus else (0, 0)
     else:
-        import torch  # noqa: PLC0415
+        import torch  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
         gpus = list(range(torch.cuda.device_count()))
         name = torch.cuda.get_device_name() if gpus else ""
@@ -87,7 +87,7 @@ def _hide_gpus() -> None:
 
         tf.config.set_visible_devices([], "GPU")
     elif backend == "jax":
-        import jax  # noqa: PLC0415
+        import jax  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
         jax.config.update("jax_default_device", jax.devices("cpu")[0])
     else:

@@ -1,11 +1,12 @@
 """Images and masks as arrays: decoding, merging, and the letterbox between an image's own grid and the network's."""
 
+import hashlib
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import cv2
 import numpy as np
@@ -32,7 +33,12 @@ def decode(path: Path, flags: int) -> NDArray[np.uint8]:
     pixels = cv2.imdecode(encoded, flags) if encoded.size else None
     if pixels is None:
         raise UserError(f"{path}: not a readable image; it is damaged or in another format. Replace it.")
-    return np.asarray(pixels)
+    return np.asarray(pixels, np.uint8)
+
+
+def pixel_digest(pixels: NDArray[np.uint8]) -> str:
+    """The SHA-256 of the shape and the values of an image, in hexadecimal: equal for equal pixels, however encoded."""
+    return hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
 def read_grey(path: Path) -> Grey:
@@ -100,7 +106,7 @@ class Letterbox:
     def image_out(self, square: Grey) -> Grey:
         """Map uint8 [size, size] back to the native grid bilinearly: uint8 [height, width]."""
         content = np.ascontiguousarray(self.content(square))
-        return np.asarray(cv2.resize(content, (self.width, self.height), interpolation=cv2.INTER_LINEAR))
+        return np.asarray(cv2.resize(content, (self.width, self.height), interpolation=cv2.INTER_LINEAR), np.uint8)
 
     def content(self, square: NDArray[Pixel]) -> NDArray[Pixel]:
         """The view of [size, size] that holds the image, without the padding."""
@@ -110,7 +116,7 @@ class Letterbox:
         """The fields as plain numbers, for a table."""
         return asdict(self)
 
-    def _resize(self, pixels: NDArray[Pixel]) -> NDArray[Pixel]:
+    def _resize(self, pixels: NDArray[Any]) -> NDArray[Any]:
         shrinks = self.content_height <= self.height and self.content_width <= self.width
         interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
         return np.asarray(cv2.resize(pixels, (self.content_width, self.content_height), interpolation=interpolation))
@@ -124,7 +130,7 @@ def map_on_all_cores(work: Callable[[S], T], items: Sequence[S], label: str) -> 
     """
     cores = os.cpu_count() or 1
     chunk = 64 * cores
-    with ThreadPoolExecutor(cores) as pool, tqdm(total=len(items), desc=label, unit="image") as bar:
+    with ThreadPoolExecutor(cores) as pool, tqdm(total=len(items), desc=label, unit="image", disable=None) as bar:
         for start in range(0, len(items), chunk):
             for result in pool.map(work, items[start : start + chunk]):
                 yield result

@@ -29,8 +29,7 @@ def attention_unet(size: int, stem: int, width: int, depth: int, dropout: float,
     for level in reversed(range(depth - 1)):
         filters = width * 2**level
         skip = attention_gate(skips[level], gate=x, filters=max(1, filters // 2))
-        x = _convolution(layers.UpSampling2D()(x), filters, 3)
-        x = layers.Concatenate()([skip, x])
+        x = layers.Concatenate()([skip, layers.UpSampling2D()(x)])
         x = _convolution(x, filters, 3)
         x = _convolution(x, filters, 3)
     logits = layers.Conv2DTranspose(1, stem, strides=stem, dtype="float32", name="logits")(x)

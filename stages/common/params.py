@@ -108,18 +108,10 @@ class Train(Section):
     patience: Annotated[int, Field(ge=1)]
 
 
-class Evaluate(Section):
-    """Fitting the threshold."""
+class Predict(Section):
+    """Inference."""
 
-    threshold_from: Annotated[Real, Field(gt=0, lt=1)]
-    threshold_to: Annotated[Real, Field(gt=0, lt=1)]
-    threshold_step: Annotated[Real, Field(gt=0, lt=1)]
-
-    @model_validator(mode="after")
-    def _check_range(self) -> "Evaluate":
-        if self.threshold_from > self.threshold_to:
-            raise ValueError(f"threshold_from: {self.threshold_from} is above threshold_to, {self.threshold_to}")
-        return self
+    mirror: bool
 
 
 class Params(Section):
@@ -132,7 +124,7 @@ class Params(Section):
     network: Network
     augment: Augment
     train: Train
-    evaluate: Evaluate
+    predict: Predict
 
     @model_validator(mode="after")
     def _check_size(self) -> "Params":

@@ -30,7 +30,9 @@ def find_root(folder: Path) -> Path:
 
     UserError where there is none or more than one.
     """
-    roots = {path.parent for cls in CLASSES for path in folder.rglob(cls) if path.is_dir() and not _in_litter(path, folder)}
+    roots = {
+        path.parent for cls in CLASSES for path in folder.rglob(cls) if path.is_dir() and not _in_litter(path, folder)
+    }
     if len(roots) != 1:
         found = "none" if not roots else ", ".join(sorted(str(root.relative_to(folder)) for root in roots))
         raise UserError(
@@ -49,7 +51,9 @@ def scan(root: Path) -> list[Case]:
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not _LITTER.fullmatch(path.name))
     for folder in folders:
         if folder.name not in CLASSES:
-            raise UserError(f"{folder}: unknown class folder; the classes are {', '.join(CLASSES)}. Rename or remove it.")
+            raise UserError(
+                f"{folder}: unknown class folder; the classes are {', '.join(CLASSES)}. Rename or remove it."
+            )
     cases = [case for folder in folders for case in _scan_class(folder)]
     if not cases:
         raise UserError(f"{root}: holds none of the class folders {', '.join(CLASSES)}.")

@@ -1,0 +1,31 @@
+"""Contours of masks drawn on the image that they belong to."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.common.images import Grey, Mask
+
+# Sky blue and orange of Okabe & Ito (2008), told apart in every common form of colour blindness; red, green, blue.
+TRUTH = (86, 180, 233)
+PREDICTION = (230, 159, 0)
+
+Colour = tuple[int, int, int]
+
+
+def overlay(image: Grey, masks: list[tuple[Mask, Colour]]) -> NDArray[np.uint8]:
+    """Draw the contour of each bool mask in its colour on uint8 [height, width]: RGB uint8 [height, width, 3]."""
+    picture = cv2.cvtColor(image, cv2.COLOR_GRAY2RGB)
+    thickness = max(1, round(max(image.shape) / 300))
+    for mask, colour in masks:
+        contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_LIST, cv2.CHAIN_APPROX_NONE)
+        cv2.drawContours(picture, contours, -1, colour, thickness, cv2.LINE_AA)
+    return np.asarray(picture, np.uint8)
+
+
+def encode(picture: NDArray[np.uint8], suffix: str) -> bytes:
+    """Encode RGB or grey uint8 as an image file of the type that `suffix` names, such as `.png`."""
+    done, encoded = cv2.imencode(suffix, picture if picture.ndim == 2 else picture[..., ::-1])
+    if not done:
+        raise RuntimeError(f"OpenCV could not encode {suffix}")
+    return encoded.tobytes()

@@ -1,0 +1,99 @@
+"""Bring the images and masks to data/raw, in the release layout, and verify them.
+
+data.source in params.yaml says from where: the built-in phantom, BUSI from Kaggle or a local copy, or other data.
+"""
+
+import shutil
+import tempfile
+from pathlib import Path
+
+import cv2
+import pandas as pd
+
+from stages.common import manifest, params, paths, phantom
+from stages.common.archive import extract
+from stages.common.errors import UserError, command
+from stages.common.files import written_aside
+from stages.common.images import map_on_all_cores, read_grey
+from stages.common.params import Data
+from stages.common.release import CLASSES, Case, find_root, read_merged_mask, scan
+
+BUSI_ON_KAGGLE = "aryashah2k/breast-ultrasound-images-dataset/versions/1"
+BUSI_MANIFEST = Path(__file__).parent / "busi.sha256"
+
+
+def write_phantom(folder: Path, images: int, seed: int) -> None:
+    """Draw the phantom data set, and write what was planted where to planted.csv."""
+    plans = phantom.plan(images, seed)
+    for cls in CLASSES:
+        (folder / cls).mkdir()
+    pictures = map_on_all_cores(lambda planned: phantom.draw(planned, seed), plans, "draw")
+    for planned, picture in zip(plans, pictures, strict=True):
+        stem = folder / planned.cls / planned.id
+        cv2.imwrite(f"{stem}.png", picture.image)
+        for number, mask in enumerate(picture.masks):
+            cv2.imwrite(f"{stem}_mask{f'_{number}' if number else ''}.png", mask.astype("uint8") * 255)
+    rows = [{"id": p.id, "class": p.cls, "frame": p.frame, "repeat": p.repeat, "marks": p.marks} for p in plans]
+    pd.DataFrame(rows).to_csv(folder / "planted.csv", index=False)
+
+
+def fetch_busi() -> Path:
+    """Download BUSI from Kaggle to the cache of kagglehub, and return the folder; UserError without a network."""
+    # Importing it is slow, and most runs don't need it.
+    import kagglehub  # noqa: PLC0415
+    from kagglehub.exceptions import BackendError, DataCorruptionError, KaggleApiHTTPError  # noqa: PLC0415
+
+    try:
+        return Path(kagglehub.dataset_download(BUSI_ON_KAGGLE))
+    except (OSError, BackendError, DataCorruptionError, KaggleApiHTTPError) as error:
+        raise UserError(
+            f"BUSI could not be downloaded from Kaggle ({type(error).__name__}). Check the network, or set "
+            "data.archive to the path of a zip or folder that you fetched some other way, or data.source to phantom."
+        ) from error
+
+
+def copy_release(source: Path, folder: Path, max_gib: float) -> None:
+    """Put the class folders found in `source`, a zip or a folder, into `folder`; UserError where there are none."""
+    if not source.exists():
+        raise UserError(f"data.archive: {source} does not exist.")
+    if source.is_dir():
+        shutil.copytree(find_root(source), folder, dirs_exist_ok=True, copy_function=shutil.copyfile)
+        return
+    with tempfile.TemporaryDirectory(dir=folder.parent, prefix=".partial-") as unpacked:
+        extract(source, Path(unpacked), max_gib)
+        for item in find_root(Path(unpacked)).iterdir():
+            shutil.move(item, folder / item.name)
+
+
+def check_case(case: Case) -> None:
+    """Decode an image and its masks; UserError where one is unreadable or their sizes differ."""
+    height, width = read_grey(case.image).shape
+    read_merged_mask(case, height, width)
+
+
+def bring(data: Data, seed: int, folder: Path) -> None:
+    """Fill `folder` from the source that `data` names, and verify what came."""
+    if data.source == "phantom":
+        write_phantom(folder, data.phantom_images, seed)
+        return
+    copy_release(Path(data.archive) if data.archive else fetch_busi(), folder, data.max_gib)
+    cases = scan(folder)
+    for _ in map_on_all_cores(check_case, cases, "check"):
+        pass
+    if data.source == "busi":
+        manifest.check(cases, BUSI_MANIFEST)
+    counts = pd.Series([case.cls for case in cases]).value_counts().sort_index()
+    print(f"{len(cases)} images: " + ", ".join(f"{count} {cls}" for cls, count in counts.items()))
+
+
+@command
+def main() -> None:
+    """Fill data/raw."""
+    loaded = params.load()
+    with written_aside(paths.RAW) as folder:
+        folder.mkdir()
+        bring(loaded.data, loaded.seed, folder)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""Predict the validation and test images of one fold: `python -m stages.predict --fold 0`.
+
+Writes data/predictions/fold-0 with probability.npy (uint8 [n, size, size], in steps of 1/255, on the prepared grid,
+memory-mappable) and index.csv: id and subset of each row.
+"""
+
+import argparse
+
+import numpy as np
+import pandas as pd
+from tqdm import trange
+
+from stages.common import device, model_files, params, paths
+from stages.common.errors import command
+from stages.common.files import written_aside
+from stages.common.folds import subsets
+from stages.common.inference import probabilities
+from stages.common.predictions import INDEX, PROBABILITY
+from stages.common.prepared import Prepared
+
+_BATCH = 16
+
+
+@command
+def main() -> None:
+    """Predict one fold."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fold", type=int, required=True, help="the fold that the network has not seen")
+    fold = parser.parse_args().fold
+    loaded = params.load()
+    hardware = device.configure(loaded.train.device, loaded.train.precision, loaded.seed)
+    network = model_files.load(paths.model(fold), hardware.precision)
+    prepared = Prepared.open(paths.PREPARED)
+    folds = pd.read_csv(paths.FOLDS)
+    rows = folds.assign(subset=subsets(folds["fold"], fold)).query("subset != 'train'")
+    with written_aside(paths.predictions(fold)) as folder:
+        folder.mkdir()
+        shape = (len(rows), prepared.size, prepared.size)
+        probability = np.lib.format.open_memmap(folder / PROBABILITY, "w+", np.uint8, shape)
+        for start in trange(0, len(rows), _BATCH, desc="predict", unit="batch", disable=None):
+            batch = slice(start, start + _BATCH)
+            probability[batch] = probabilities(network, prepared.images[rows.index[batch]], loaded.predict.mirror)
+        probability.flush()
+        rows[["id", "subset"]].to_csv(folder / INDEX, index=False)
+
+
+if __name__ == "__main__":
+    main()
