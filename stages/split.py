@@ -16,12 +16,16 @@ from stages.common.files import written_aside
 
 
 def assign_folds(classes: pd.Series, groups: pd.Series, folds: int, seed: int) -> NDArray[np.int64]:
-    """The fold of each image, 0 to folds - 1; UserError where there are fewer groups than folds."""
+    """The fold of each image, 0 to folds - 1; UserError where there are fewer groups than folds, or where no class
+    has as many images as there are folds.
+    """
     if groups.nunique() < folds:
         raise UserError(
             f"split.folds is {folds}, but the images form {groups.nunique()} groups of repeats and a group is never "
             "cut. Lower split.folds or add images."
         )
+    if classes.value_counts().max() < folds:
+        raise UserError(f"split.folds is {folds}, but no class has as many images. Lower split.folds or add images.")
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     assigned = np.full(len(classes), -1)
     with warnings.catch_warnings():

@@ -124,7 +124,7 @@ def fit(loaded: Params, training: Batches, validation: Batches, hardware: Device
     """Train a network; its weights are the averaged ones of the epoch with the best validation lesion Dice."""
     train = loaded.train
     with distribution(hardware):
-        network = attention_unet(loaded.prepare.size, **loaded.network.model_dump(), seed=loaded.seed)
+        network = attention_unet(training.size, **loaded.network.model_dump(), seed=loaded.seed)
         trainer = Trainer(network, loaded.augment, loaded.seed)
         # XLA slows the CPU down; JAX has nothing else.
         jit = keras.backend.backend() == "jax"

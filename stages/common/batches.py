@@ -33,6 +33,11 @@ class Batches(keras.utils.PyDataset):
         return ((self._prepared.images[rows][..., None], self._prepared.masks[rows][..., None]),)
 
     @property
+    def size(self) -> int:
+        """Side of the square images in pixels."""
+        return self._prepared.size
+
+    @property
     def images_per_epoch(self) -> int:
         """The number of images that an epoch shows."""
         return min(len(self) * self._batch, len(self._rows))

@@ -1,0 +1,80 @@
+import shutil
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from stages import download
+from stages.common.errors import UserError
+from stages.common.params import Data
+from stages.common.release import scan
+
+
+def custom(archive: Path) -> Data:
+    return Data(source="custom", archive=str(archive), max_gib=1, phantom_images=20)
+
+
+def bring(data: Data, folder: Path) -> Path:
+    folder.mkdir()
+    download.bring(data, 0, folder)
+    return folder
+
+
+def test_the_phantom_comes_with_what_was_planted(tmp_path: Path) -> None:
+    folder = bring(Data(source="phantom", archive=None, max_gib=1, phantom_images=20), tmp_path / "raw")
+    cases, planted = scan(folder), pd.read_csv(folder / "planted.csv")
+    assert [case.id for case in cases] == planted["id"].tolist()
+    assert planted["class"].value_counts().to_dict() == {"benign": 12, "malignant": 5, "normal": 3}
+    for case in cases:
+        download.check_case(case)
+
+
+def test_a_zip_and_a_folder_give_the_same_files(release: Path, tmp_path: Path) -> None:
+    shutil.make_archive(str(tmp_path / "data"), "zip", tmp_path, "release")
+    from_zip = bring(custom(tmp_path / "data.zip"), tmp_path / "one")
+    from_folder = bring(custom(release), tmp_path / "two")
+    files = [
+        sorted(str(path.relative_to(root)) for path in root.rglob("*")) for root in (release, from_zip, from_folder)
+    ]
+    assert files[0] == files[1] == files[2]
+    assert not list(tmp_path.glob(".partial-*"))
+
+
+def test_the_folder_that_was_named_stays_as_it_was(release: Path, tmp_path: Path) -> None:
+    before = sorted(release.rglob("*"))
+    bring(custom(release), tmp_path / "raw")
+    assert sorted(release.rglob("*")) == before
+
+
+def test_an_archive_that_is_missing_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"nowhere\.zip does not exist"):
+        bring(custom(tmp_path / "nowhere.zip"), tmp_path / "raw")
+
+
+def test_an_unreadable_image_is_refused_by_name(release: Path, tmp_path: Path) -> None:
+    (release / "malignant" / "malignant (2)_mask.png").write_bytes(b"\x89PNG damaged")
+    with pytest.raises(UserError, match=r"malignant \(2\)_mask\.png: not a readable image"):
+        bring(custom(release), tmp_path / "raw")
+
+
+def test_other_data_named_busi_is_refused(release: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"not the BUSI release, missing: .* and 15.. more"):
+        bring(custom(release).model_copy(update={"source": "busi"}), tmp_path / "raw")
+
+
+def test_a_refused_download_leaves_what_was_there(
+    release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    values = Path("params.yaml").read_text(encoding="utf-8")
+    workplace = tmp_path / "workplace"
+    (workplace / "data" / "raw").mkdir(parents=True)
+    (workplace / "data" / "raw" / "before").touch()
+    (workplace / "params.yaml").write_text(
+        values.replace("source: phantom", "source: custom").replace("archive: null", f"archive: {release}")
+    )
+    (release / "benign" / "benign (1)_mask.png").unlink()
+    monkeypatch.chdir(workplace)
+    with pytest.raises(SystemExit) as end:
+        download.main()
+    assert "benign (1).png: has no mask" in str(end.value.code)
+    assert [path.name for path in Path("data").rglob("*")] == ["raw", "before"]

@@ -1,0 +1,190 @@
+"""dvc.yaml against the code, and the whole pipeline run for real on a tiny phantom."""
+
+import ast
+import json
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+import yaml
+
+ROOT = Path(__file__).parent.parent
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
+
+
+def imported(module: Path) -> set[Path]:
+    """The files of this project that a file imports, itself or through others, with the packages they lie in."""
+    found: set[Path] = set()
+    waiting = {module}
+    while waiting:
+        path = waiting.pop()
+        found.add(path)
+        for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module, *(f"{node.module}.{alias.name}" for alias in node.names)]
+            files = {Path(name.replace(".", "/")).with_suffix(".py") for name in names}
+            waiting |= {file for file in files if (ROOT / file).exists()} - found
+    packages = {parent / "__init__.py" for file in found for parent in file.parents}
+    return found | {file for file in packages if (ROOT / file).exists() and (ROOT / file).stat().st_size}
+
+
+def params_read(module: Path) -> set[str]:
+    """Every `section` or `section.key` of the loaded params that a stage reads, by its own code."""
+    sections = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    text = (ROOT / module).read_text(encoding="utf-8")
+    read = set()
+    for section, key in re.findall(r"\b(?:loaded|load\(\))\.(\w+)(?:\.(\w+))?", text):
+        within = isinstance(sections[section], dict) and key in sections[section]
+        read.add(f"{section}.{key}" if within else section)
+    return read
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_imported_module_is_a_dependency(name: str) -> None:
+    declared = {Path(dep) for dep in STAGES[name]["deps"] if dep.endswith(".py")}
+    assert declared == imported(Path(f"stages/{name}.py"))
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_param_that_is_read_is_declared(name: str) -> None:
+    declared = set(STAGES[name].get("params", []))
+    read = params_read(Path(f"stages/{name}.py"))
+    assert all(key in declared or key.split(".")[0] in declared for key in read), read - declared
+    assert all(any(r == key or r.startswith(f"{key}.") or key.startswith(f"{r}.") for r in read) for key in declared)
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_every_stage_says_what_it_does_and_runs_its_module(name: str) -> None:
+    assert STAGES[name]["desc"]
+    assert STAGES[name]["cmd"].startswith(f"python -m stages.{name}")
+
+
+TINY = {
+    "seed": 1,
+    "data": {"phantom_images": 24},
+    "prepare": {"size": 64},
+    "split": {"folds": 3, "run": [0, 1]},
+    "network": {"stem": 2, "width": 4, "depth": 3},
+    "train": {"epochs": 2},
+}
+
+
+@pytest.fixture(scope="module")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the working tree, uncommitted changes included, with a tiny phantom run in it."""
+    folder = tmp_path_factory.mktemp("clone")
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in run(ROOT, *listed).split("\0"):
+        if name and (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    for section, changes in TINY.items():
+        values[section] = {**values[section], **changes} if isinstance(changes, dict) else changes
+    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+    run(folder, "git", "init", "--quiet")
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "-m", "Tiny run")
+    return folder
+
+
+def run(folder: Path, *command: str) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    return run(folder, sys.executable, "-m", "dvc", *arguments)
+
+
+def test_repro_runs_the_whole_pipeline_and_then_has_nothing_to_do(clone: Path) -> None:
+    printed = dvc(clone, "repro")
+    assert "report: metrics/report.html" in printed
+    lock = (clone / "dvc.lock").read_text()
+    assert "Data and pipelines are up to date" in dvc(clone, "repro")
+    assert (clone / "dvc.lock").read_text() == lock
+
+
+def test_another_run_gives_the_same_bytes(clone: Path) -> None:
+    lock = (clone / "dvc.lock").read_text()
+    dvc(clone, "repro", "--force")
+    assert (clone / "dvc.lock").read_text() == lock
+
+
+def test_scores_have_a_row_for_each_validation_and_test_image_of_each_fold(clone: Path) -> None:
+    folds, scores = pd.read_csv(clone / "data/folds.csv"), pd.read_csv(clone / "metrics/scores.csv")
+    for fold in (0, 1):
+        for subset, members in (("test", fold), ("validation", fold + 1)):
+            scored = scores[(scores["fold"] == fold) & (scores["subset"] == subset)]
+            assert sorted(scored["id"]) == sorted(folds.loc[folds["fold"] == members, "id"])
+    assert set(folds["fold"]) == {0, 1, 2}
+
+
+def test_scores_are_on_the_native_grid_and_the_summary_follows_from_them(clone: Path) -> None:
+    scores = pd.read_csv(clone / "metrics/scores.csv")
+    first = scores.iloc[0]
+    mask = np.asarray(
+        cv2.imread(str(clone / f"data/raw/{first['class']}/{first['id']}_mask.png"), cv2.IMREAD_GRAYSCALE)
+    )
+    assert first[["tp", "fp", "fn", "tn"]].sum() == mask.size
+    summary = json.loads((clone / "metrics/summary.json").read_text())
+    lesions = scores[(scores["subset"] == "test") & (scores["class"] != "normal")]
+    assert summary["test"]["lesion"]["dice"] == pytest.approx(lesions["dice"].mean(), abs=1e-4)
+    assert summary["test"]["all"]["images"] == 16
+
+
+def test_metrics_and_plots_show(clone: Path) -> None:
+    assert "test.lesion.dice" in dvc(clone, "metrics", "show", "--md")
+    dvc(clone, "plots", "show", "--json")
+    assert (clone / "metrics/train/fold-0/plots/metrics/val_lesion_dice.tsv").exists()
+
+
+def test_the_record_names_device_versions_and_weights(clone: Path) -> None:
+    record = json.loads((clone / "metrics/train/fold-0/record.json").read_text())
+    assert record["device"]["kind"] in {"cpu", "gpu"}
+    assert {"python", "keras", "numpy"} <= record["versions"].keys()
+    assert record["weights"] > 1000
+    assert record["images"] == {"train": 8, "validation": 8}
+
+
+def test_the_report_holds_every_test_image_and_needs_no_network(clone: Path) -> None:
+    page = (clone / "metrics/report.html").read_text(encoding="utf-8")
+    tests = pd.read_csv(clone / "metrics/scores.csv").query("subset == 'test'")
+    assert all(f'alt="{case}:' in page for case in tests["id"])
+    assert page.count("data:image/jpeg;base64,") == len(tests)
+    assert "http" not in page
+
+
+def test_a_scan_is_segmented_with_what_was_trained(clone: Path) -> None:
+    scan = "data/raw/benign/benign (1).png"
+    run(clone, sys.executable, "-m", "stages.segment", scan, "--overlay")
+    image = np.asarray(cv2.imread(str(clone / scan), cv2.IMREAD_GRAYSCALE))
+    mask = np.asarray(cv2.imread(str(clone / "segmented/benign (1).png"), cv2.IMREAD_UNCHANGED))
+    assert mask.shape == image.shape
+    assert set(np.unique(mask)) <= {0, 255}
+
+
+def test_a_bad_param_ends_in_one_sentence_and_loses_nothing(clone: Path) -> None:
+    before = (clone / "params.yaml").read_text()
+    (clone / "params.yaml").write_text(before.replace("phantom_images: 24", "phantom_images: 3"))
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro"], cwd=clone, capture_output=True, text=True, check=False
+    )
+    (clone / "params.yaml").write_text(before)
+    assert done.returncode != 0
+    assert "error: params.yaml: data.phantom_images is 3" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert (clone / "data/raw/planted.csv").exists()
+    assert "up to date" in dvc(clone, "repro")

@@ -1,0 +1,117 @@
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+from dvclive.live import Live
+
+from stages import train
+from stages.common import device, params
+from stages.common.batches import Batches
+from stages.common.device import Device
+from stages.common.errors import UserError
+from stages.common.params import Params
+from stages.common.prepared import Prepared
+
+CPU = Device("cpu", "test", 1, "float32")
+
+
+def tiny_params() -> Params:
+    """The committed params with a network and a grid that train in seconds."""
+    loaded = params.load()
+    return loaded.model_copy(
+        update={
+            "network": loaded.network.model_copy(update={"stem": 1, "width": 4, "depth": 3, "dropout": 0.1}),
+            "train": loaded.train.model_copy(update={"epochs": 12, "batch": 4, "ema": 0.8, "learning_rate": 0.01}),
+        }
+    )
+
+
+@pytest.fixture
+def tiny() -> Params:
+    return tiny_params()
+
+
+def disks(images: int = 24) -> Prepared:
+    """Dark disks on brighter noise; every sixth image has none."""
+    rng = np.random.default_rng(0)
+    rows, columns = np.mgrid[:32, :32]
+    centres, radii = rng.uniform(10, 22, (images, 2)), rng.uniform(4, 9, images)
+    radii[::6] = 0
+    distance = np.hypot(rows - centres[:, 0, None, None], columns - centres[:, 1, None, None])
+    masks = (distance < radii[:, None, None]).astype(np.uint8)
+    images_ = np.clip(rng.normal(150, 30, masks.shape) - 90 * masks, 0, 255).astype(np.uint8)
+    return Prepared(images_, masks, pd.DataFrame())
+
+
+def fit(loaded: Params, folder: Path, hardware: Device = CPU) -> keras.Model:
+    device.configure("cpu", hardware.precision, loaded.seed)
+    folder.mkdir()
+    training = Batches(disks(), np.arange(16), loaded.train.batch, seed=loaded.seed)
+    validation = Batches(disks(), np.arange(16, 24), loaded.train.batch)
+    with Live(str(folder), dvcyaml=None, save_dvc_exp=False, report=None) as live:
+        return train.fit(loaded, training, validation, hardware, live, folder / "speed.log")
+
+
+def curve(folder: Path, name: str) -> pd.Series:
+    return pd.read_csv(folder / "plots" / "metrics" / f"{name}.tsv", sep="\t")[name]
+
+
+def lesion_dice(network: keras.Model) -> float:
+    """Mean Dice of the validation images with a lesion, computed apart from the training."""
+    data = disks()
+    predicted = np.asarray(network.predict(data.images[16:, ..., None].astype(np.float32), verbose=0))[..., 0] > 0
+    truth = data.masks[16:] > 0
+    both, total = (predicted & truth).sum(axis=(1, 2)), predicted.sum(axis=(1, 2)) + truth.sum(axis=(1, 2))
+    return float((2 * both / np.maximum(total, 1))[truth.any(axis=(1, 2))].mean())
+
+
+def test_training_learns_and_keeps_the_best_averaged_weights(tiny: Params, tmp_path: Path) -> None:
+    network = fit(tiny, tmp_path / "one")
+    validation = curve(tmp_path / "one", "val_lesion_dice")
+    assert len(validation) == 12
+    assert validation.max() > 0.6
+    assert lesion_dice(network) == pytest.approx(validation.max(), abs=1e-4)
+    assert len((tmp_path / "one" / "speed.log").read_text().splitlines()) == 12
+
+
+def test_two_trainings_give_the_same_weights(tiny: Params, tmp_path: Path) -> None:
+    short = tiny.model_copy(update={"train": tiny.train.model_copy(update={"epochs": 2})})
+    one, two = (fit(short, tmp_path / name) for name in ("one", "two"))
+    assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), two.get_weights(), strict=True))
+
+
+def test_training_stops_early_where_nothing_gets_better(tiny: Params, tmp_path: Path) -> None:
+    patient = tiny.model_copy(update={"train": tiny.train.model_copy(update={"epochs": 200, "patience": 2})})
+    fit(patient, tmp_path / "one")
+    validation = curve(tmp_path / "one", "val_lesion_dice")
+    assert len(validation) < 200
+    assert validation.argmax() == len(validation) - 1 - 2
+
+
+@pytest.mark.parametrize("precision", ["bfloat16", "float16"])
+def test_training_works_in_half_precision(tiny: Params, tmp_path: Path, precision: str) -> None:
+    short = tiny.model_copy(update={"train": tiny.train.model_copy(update={"epochs": 2})})
+    try:
+        network = fit(short, tmp_path / "one", Device("cpu", "test", 1, precision))
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert np.isfinite(curve(tmp_path / "one", "loss")).all()
+    assert network.get_layer("logits").compute_dtype == "float32"
+
+
+def test_the_learning_rate_warms_up_and_falls_to_zero(tiny: Params) -> None:
+    rate = train.optimizer(tiny.train.model_copy(update={"warmup": 0.1}), steps=100)._learning_rate
+    rates = [float(rate(step)) for step in range(101)]
+    assert rates[0] == 0
+    assert np.argmax(rates) == 10
+    assert max(rates) == pytest.approx(0.01)
+    assert rates[100] == pytest.approx(0, abs=1e-6)
+
+
+def test_a_gpu_that_is_not_there_is_told() -> None:
+    if device._gpus():
+        pytest.skip("this machine has a GPU")
+    with pytest.raises(UserError, match=r"train\.device is gpu"):
+        device.configure("gpu", "auto", 0)
