@@ -1,52 +1,134 @@
-"""Group the images that must never be split between training and test.
+"""Group the frames that repeat one another, and flag what is doubtful, each with the evidence.
 
-Writes data/groups.csv (id, class, group) and counts to metrics/audit.json. Images with the same decoded pixels form one
-group, every other image its own; groups are numbered in the order of their first image.
+Writes data/groups.csv, a row an image: group, the most similar image of the group and how similar it is; `conflict`
+where the group lies in several classes; flags with the figures they rest on (stages/common/quality.py); and `dropped`,
+which says why an image is not used: `conflict`, `repeat` or `no`. Counts go to metrics/audit.json. How repeats are
+found: stages/common/duplicates.py.
 """
 
 import json
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from stages.common import paths
+from stages.common import params, paths
+from stages.common.duplicates import SIDE, Features, Pair, candidates, describe, exact, group, thumbnail, verify
 from stages.common.errors import command
 from stages.common.files import written_aside
-from stages.common.images import map_on_all_cores, pixel_digest, read_grey
-from stages.common.release import scan
+from stages.common.images import Grey, map_on_all_cores, pixel_digest, read_grey
+from stages.common.params import Audit
+from stages.common.quality import BURNED_PIXELS, FLAGS, LOW_CONTRAST, border_pixels, burned_pixels, contrast, parts
+from stages.common.release import Case, read_merged_mask, scan
 
 
-def group_numbers(keys: Sequence[str]) -> list[int]:
-    """Number equal keys alike, counting from 0 in the order of first appearance."""
-    return pd.factorize(np.asarray(keys, dtype=object))[0].tolist()
+def examine(case: Case) -> tuple[Grey, Features, str, dict[str, Any]]:
+    """An image's thumbnail and features for the search, the digest of its pixels, and its row of figures and flags."""
+    image = read_grey(case.image)
+    mask = read_merged_mask(case, *image.shape)
+    square = thumbnail(image)
+    row = {
+        "id": case.id,
+        "class": case.cls,
+        "burned_pixels": burned_pixels(image),
+        "mask_pixels": int(mask.sum()),
+        "border_pixels": border_pixels(mask),
+        "mask_parts": parts(mask),
+        "masks": len(case.masks),
+        "contrast": contrast(image),
+    }
+    return square, describe(square), pixel_digest(image), row
 
 
-def summarise(groups: pd.DataFrame) -> dict[str, int]:
-    """Counts of images, groups, images with a repeat, and groups that span several classes."""
-    by_group = groups.groupby("group")
-    members, classes = by_group.size(), by_group["class"].nunique()
+def find_pairs(cases: Sequence[Case], seed: int) -> tuple[list[Pair], pd.DataFrame]:
+    """All verified pairs of repeated frames, and the figures of each image."""
+    with tempfile.TemporaryFile() as file:
+        # On disk, so that memory holds no more than the keypoints, however many images there are.
+        squares = np.memmap(file, np.uint8, "w+", shape=(len(cases), SIDE, SIDE))
+        features, digests, rows = [], [], []
+        for position, found in enumerate(map_on_all_cores(examine, cases, "examine")):
+            squares[position] = found[0]
+            features.append(found[1])
+            digests.append(found[2])
+            rows.append(found[3])
+        likely = candidates(features, seed)
+        verified = map_on_all_cores(lambda candidate: verify(squares, features, candidate), likely, "compare")
+        pairs = [pair for pair in verified if pair] + exact(digests)
+    return pairs, pd.DataFrame(rows)
+
+
+def tabulate(figures: pd.DataFrame, pairs: Iterable[Pair], audit: Audit) -> pd.DataFrame:
+    """The table of groups.csv."""
+    pairs = list(pairs)
+    groups = group(len(figures), pairs, audit.weak_similarity, audit.similarity)
+    table = figures[["id", "class"]].assign(group=groups)
+    table = table.join(_nearest(pairs, groups, figures["id"]))
+    table["conflict"] = table.groupby("group")["class"].transform("nunique") > 1
+    table["marks"] = figures["burned_pixels"] >= BURNED_PIXELS
+    table["mask_empty_in_lesion_class"] = (figures["mask_pixels"] == 0) & (figures["class"] != "normal")
+    table["mask_touches_border"] = figures["border_pixels"] > 0
+    table["mask_many_parts"] = figures["mask_parts"] > figures["masks"]
+    table["low_contrast"] = figures["contrast"] < LOW_CONTRAST
+    evidence = ["burned_pixels", "mask_pixels", "border_pixels", "mask_parts", "masks", "contrast"]
+    return table.join(figures[evidence]).assign(dropped=dropped(table, audit))
+
+
+def _nearest(pairs: Sequence[Pair], groups: np.ndarray, ids: pd.Series) -> pd.DataFrame:
+    """The most similar image of the same group, its similarity and whether it is a mirror image; empty for a single."""
+    rows = [
+        (a, b, pair.similarity, pair.mirrored)
+        for pair in pairs
+        for a, b in ((pair.first, pair.second), (pair.second, pair.first))
+        if groups[a] == groups[b]
+    ]
+    links = pd.DataFrame(rows, columns=["image", "nearest", "similarity", "mirrored"])
+    best = links.sort_values(["image", "similarity", "nearest"], ascending=[True, False, True]).groupby("image").first()
+    return best.assign(nearest=ids.reindex(best["nearest"]).to_numpy())
+
+
+def dropped(table: pd.DataFrame, audit: Audit) -> pd.Series:
+    """Why each image is not used, by the choices of params.yaml; of the repeats of a frame the first one is kept."""
+    reason = pd.Series("no", index=table.index)
+    if audit.repeats == "one_per_group":
+        reason[table["group"].duplicated()] = "repeat"
+    if audit.conflicts == "drop":
+        reason[table["conflict"]] = "conflict"
+    return reason
+
+
+def summarise(table: pd.DataFrame) -> dict[str, Any]:
+    """Counts of images, groups, flags and what is dropped."""
+    members = table.groupby("group").size()
     return {
-        "images": len(groups),
+        "images": len(table),
         "groups": len(members),
         "groups_with_repeats": int((members > 1).sum()),
         "images_with_repeats": int(members[members > 1].sum()),
-        "groups_in_several_classes": int((classes > 1).sum()),
+        "largest_group": int(members.max()),
+        "flagged": {flag: int(table[flag].sum()) for flag in FLAGS},
+        "dropped": {reason: int((table["dropped"] == reason).sum()) for reason in ("conflict", "repeat")},
     }
+
+
+def write(table: pd.DataFrame, groups: Path, summary: Path) -> None:
+    """Write groups.csv, flags as 0 and 1, and audit.json."""
+    with written_aside(groups) as aside:
+        table.astype(dict.fromkeys(FLAGS, int)).to_csv(aside, index=False, float_format="%.3f")
+    with written_aside(summary) as aside:
+        aside.write_text(json.dumps(summarise(table), indent=2) + "\n")
 
 
 @command
 def main() -> None:
     """Audit data/raw."""
-    cases = scan(paths.RAW)
-    keys = list(map_on_all_cores(lambda case: pixel_digest(read_grey(case.image)), cases, "audit"))
-    groups = pd.DataFrame(
-        {"id": [case.id for case in cases], "class": [case.cls for case in cases], "group": group_numbers(keys)}
-    )
-    with written_aside(paths.GROUPS) as aside:
-        groups.to_csv(aside, index=False)
-    with written_aside(paths.AUDIT) as aside:
-        aside.write_text(json.dumps(summarise(groups), indent=2) + "\n")
+    loaded = params.load()
+    pairs, figures = find_pairs(scan(paths.RAW), loaded.seed)
+    table = tabulate(figures, pairs, loaded.audit)
+    write(table, paths.GROUPS, paths.AUDIT)
+    print(json.dumps(summarise(table), indent=2))
 
 
 if __name__ == "__main__":

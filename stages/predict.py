@@ -32,7 +32,7 @@ def main() -> None:
     network = model_files.load(paths.model(fold), hardware.precision)
     prepared = Prepared.open(paths.PREPARED)
     folds = pd.read_csv(paths.FOLDS)
-    rows = folds.assign(subset=subsets(folds["fold"], fold)).query("subset != 'train'")
+    rows = folds.assign(subset=subsets(folds["fold"], fold)).query("subset in ('validation', 'test')")
     with written_aside(paths.predictions(fold)) as folder:
         folder.mkdir()
         shape = (len(rows), prepared.size, prepared.size)

@@ -1,6 +1,6 @@
 """Divide the images into folds of alike class shares, no group in two of them.
 
-Writes data/folds.csv: id, class, group, fold.
+Writes data/folds.csv: id, class, group, fold. An image that the audit dropped has fold -1 and is not used.
 """
 
 import warnings
@@ -13,6 +13,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from stages.common import params, paths
 from stages.common.errors import UserError, command
 from stages.common.files import written_aside
+from stages.common.folds import UNUSED
 
 
 def assign_folds(classes: pd.Series, groups: pd.Series, folds: int, seed: int) -> NDArray[np.int64]:
@@ -49,12 +50,15 @@ def check_folds(table: pd.DataFrame, folds: int) -> None:
 def main() -> None:
     """Split the groups of data/groups.csv."""
     loaded = params.load()
-    table = pd.read_csv(paths.GROUPS)
-    table["fold"] = assign_folds(table["class"], table["group"], loaded.split.folds, loaded.seed)
-    check_folds(table, loaded.split.folds)
+    table = pd.read_csv(paths.GROUPS)[["id", "class", "group", "dropped"]].assign(fold=UNUSED)
+    used = table["dropped"] == "no"
+    table.loc[used, "fold"] = assign_folds(
+        table.loc[used, "class"], table.loc[used, "group"], loaded.split.folds, loaded.seed
+    )
+    check_folds(table[used], loaded.split.folds)
     print(pd.crosstab(table["fold"], table["class"], margins=True))
     with written_aside(paths.FOLDS) as aside:
-        table.to_csv(aside, index=False)
+        table.drop(columns="dropped").to_csv(aside, index=False)
 
 
 if __name__ == "__main__":

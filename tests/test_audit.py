@@ -1,18 +1,135 @@
+import shutil
+from pathlib import Path
+
+import cv2
+import numpy as np
 import pandas as pd
+import pytest
+from conftest import Write
 
-from stages.audit import group_numbers, summarise
+from stages import audit, download
+from stages.common import params
+from stages.common.duplicates import Pair
+from stages.common.params import Audit
+from stages.common.release import scan
+
+DEFAULT = params.load().audit
 
 
-def test_equal_keys_share_a_group_numbered_by_first_appearance() -> None:
-    assert group_numbers(["b", "a", "b", "c"]) == [0, 1, 0, 2]
+def run(root: Path, choices: Audit = DEFAULT) -> pd.DataFrame:
+    pairs, figures = audit.find_pairs(scan(root), seed=0)
+    return audit.tabulate(figures, pairs, choices)
 
 
-def test_repeats_and_classes_are_counted() -> None:
-    groups = pd.DataFrame({"class": ["benign", "malignant", "benign", "normal"], "group": [0, 0, 0, 1]})
-    assert summarise(groups) == {
-        "images": 4,
-        "groups": 2,
-        "groups_with_repeats": 1,
-        "images_with_repeats": 3,
-        "groups_in_several_classes": 1,
-    }
+@pytest.fixture(scope="module")
+def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """What was planted in a phantom of 150 images, and what the audit says of it."""
+    folder = tmp_path_factory.mktemp("phantom")
+    download.write_phantom(folder, 150, seed=5)
+    return pd.read_csv(folder / "planted.csv"), run(folder)
+
+
+def pairs_of(groups: pd.Series) -> set[tuple[int, int]]:
+    numbers = groups.tolist()
+    return {(i, j) for i, a in enumerate(numbers) for j, b in enumerate(numbers) if i < j and a == b}
+
+
+def test_the_planted_repeats_are_found_and_no_others(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    truth, table = planted
+    expected, found = pairs_of(truth["frame"]), pairs_of(table["group"])
+    assert len(expected) > 20
+    assert len(expected & found) / len(expected) >= 0.98
+    assert len(expected & found) / len(found) >= 0.98
+
+
+def test_the_planted_marks_are_found(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    truth, table = planted
+    assert table["marks"][truth["marks"]].mean() >= 0.95
+    assert (~table["marks"])[~truth["marks"]].mean() >= 0.95
+
+
+def test_conflicts_are_the_frames_filed_under_two_classes(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    truth, table = planted
+    expected = truth.groupby("frame")["class"].transform("nunique") > 1
+    assert expected.any()
+    assert (table["conflict"] == expected).all()
+    assert (table["dropped"] == np.where(expected, "conflict", "no")).all()
+
+
+def test_every_repeat_names_its_nearest_image_and_no_single_does(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    _, table = planted
+    repeated = table["group"].duplicated(keep=False)
+    assert (table["nearest"].notna() == repeated).all()
+    group_of = table.set_index("id")["group"]
+    assert (group_of[table.loc[repeated, "nearest"]].to_numpy() == table.loc[repeated, "group"]).all()
+    assert table.loc[repeated, "similarity"].min() >= DEFAULT.weak_similarity
+
+
+def test_conflicts_can_be_kept_and_repeats_thinned_out() -> None:
+    table = pd.DataFrame({"group": [0, 0, 1, 1, 2], "conflict": [True, True, False, False, False]})
+    keep = DEFAULT.model_copy(update={"conflicts": "keep", "repeats": "one_per_group"})
+    thin = DEFAULT.model_copy(update={"conflicts": "drop", "repeats": "one_per_group"})
+    assert audit.dropped(table, keep).tolist() == ["no", "repeat", "no", "repeat", "no"]
+    assert audit.dropped(table, thin).tolist() == ["conflict", "conflict", "no", "repeat", "no"]
+
+
+def test_faults_of_masks_are_flagged_with_their_evidence(release: Path, write: Write) -> None:
+    write("release/benign/benign (1)_mask.png", np.zeros((40, 60), np.uint8))
+    edge, specks = np.zeros((2, 40, 60), np.uint8)
+    edge[0, 3:7] = 255
+    specks[::8, ::8] = 255
+    write("release/malignant/malignant (1)_mask.png", edge)
+    write("release/malignant/malignant (2)_mask.png", np.roll(specks, (3, 3), (0, 1)))
+    table = run(release).set_index("id")
+    assert table.index[table["mask_empty_in_lesion_class"]].tolist() == ["benign (1)"]
+    assert list(table.loc["malignant (1)", ["mask_touches_border", "border_pixels"]]) == [True, 4]
+    assert list(table.loc["malignant (2)", ["mask_many_parts", "mask_parts"]]) == [True, 40]
+    assert not table.loc["benign (2)", "mask_many_parts"]
+
+
+def test_identical_images_without_texture_form_one_group(release: Path, write: Write) -> None:
+    for cls in ("benign", "malignant", "normal"):
+        for number in (1, 2):
+            write(f"release/{cls}/{cls} ({number}).png", np.full((40, 60), 90, np.uint8))
+    table = run(release)
+    assert set(table["group"]) == {0}
+    assert table["low_contrast"].all()
+
+
+@pytest.mark.parametrize("images", [1, 2])
+def test_one_or_two_images_are_audited(release: Path, images: int) -> None:
+    shutil.rmtree(release / "malignant")
+    shutil.rmtree(release / "normal")
+    if images == 1:
+        for path in (release / "benign").glob("benign (2)*"):
+            path.unlink()
+    table = run(release)
+    assert table["group"].tolist() == list(range(images))
+    assert audit.summarise(table)["groups_with_repeats"] == 0
+
+
+def test_a_tiny_image_is_audited(release: Path, write: Write) -> None:
+    write("release/benign/benign (1).png", np.zeros((1, 1), np.uint8))
+    write("release/benign/benign (1)_mask.png", np.zeros((1, 1), np.uint8))
+    assert len(run(release)) == 6
+
+
+def test_the_files_hold_every_image_and_counts_that_add_up(release: Path, tmp_path: Path) -> None:
+    again = np.asarray(cv2.imread(str(release / "benign" / "benign (1).png"), cv2.IMREAD_GRAYSCALE))
+    cv2.imwrite(str(release / "malignant" / "malignant (1).png"), again)
+    table = run(release)
+    audit.write(table, tmp_path / "groups.csv", tmp_path / "audit.json")
+    written = pd.read_csv(tmp_path / "groups.csv")
+    assert written["id"].tolist() == [case.id for case in scan(release)]
+    assert written["conflict"].sum() == 2
+    assert written.loc[written["conflict"] == 1, "nearest"].tolist() == ["malignant (1)", "benign (1)"]
+    summary = audit.summarise(table)
+    assert (summary["groups"], summary["images_with_repeats"], summary["dropped"]["conflict"]) == (5, 2, 2)
+
+
+def test_a_pair_below_the_threshold_is_no_repeat() -> None:
+    figures = pd.DataFrame({"id": ["a", "b"], "class": "benign", "burned_pixels": 0, "mask_pixels": 1})
+    figures = figures.assign(border_pixels=0, mask_parts=1, masks=1, contrast=99)
+    table = audit.tabulate(figures, [Pair(0, 1, 0.39, mirrored=False)], DEFAULT)
+    assert table["group"].tolist() == [0, 1]
+    assert table["nearest"].isna().all()

@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.common.errors import UserError
-from stages.common.folds import subsets
+from stages.common.folds import UNUSED, subsets
 from stages.split import assign_folds, check_folds
 
 IMAGES = st.lists(
@@ -53,6 +53,6 @@ def test_a_group_in_two_folds_fails_loudly() -> None:
 
 
 def test_each_fold_is_tested_once_and_validated_once() -> None:
-    folds = pd.Series([0, 1, 2, 3, 4])
-    assert subsets(folds, 0).tolist() == ["test", "validation", "train", "train", "train"]
-    assert subsets(folds, 4).tolist() == ["validation", "train", "train", "train", "test"]
+    folds = pd.Series([0, 1, 2, 3, 4, UNUSED])
+    assert subsets(folds, 0).tolist() == ["test", "validation", "train", "train", "train", "unused"]
+    assert subsets(folds, 4).tolist() == ["validation", "train", "train", "train", "test", "unused"]

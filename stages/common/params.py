@@ -53,6 +53,21 @@ class Prepare(Section):
     size: Annotated[int, Field(ge=16, le=2048)]
 
 
+class Audit(Section):
+    """Repeated frames."""
+
+    similarity: Annotated[Real, Field(gt=0, le=1)]
+    weak_similarity: Annotated[Real, Field(gt=0, le=1)]
+    conflicts: Literal["keep", "drop"]
+    repeats: Literal["group", "one_per_group"]
+
+    @model_validator(mode="after")
+    def _check_order(self) -> "Audit":
+        if self.weak_similarity > self.similarity:
+            raise ValueError(f"weak_similarity: {self.weak_similarity} is above similarity, {self.similarity}")
+        return self
+
+
 class Split(Section):
     """Folds."""
 
@@ -120,6 +135,7 @@ class Params(Section):
     seed: Annotated[int, Field(ge=0, lt=2**32)]
     data: Data
     prepare: Prepare
+    audit: Audit
     split: Split
     network: Network
     augment: Augment

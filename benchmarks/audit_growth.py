@@ -1,0 +1,60 @@
+"""Time and memory of the audit on phantoms of growing size.
+
+    uv run python benchmarks/audit_growth.py 1000 4000 16000
+
+Draws each phantom (about 0.3 GB a thousand images, in a temporary folder), audits it in a process of its own, and prints a
+line: images, seconds, peak memory, and recall and precision of the planted pairs. Nothing else should run meanwhile.
+"""
+
+import argparse
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pandas as pd
+
+from stages import download
+
+PARAMS = Path("params.yaml").resolve()
+
+
+def pairs(groups: pd.Series) -> set[tuple[int, int]]:
+    """Pairs of rows with the same group."""
+    members = groups.groupby(groups).indices.values()
+    return {(int(a), int(b)) for rows in members for a in rows for b in rows if a < b}
+
+
+def measure(images: int, folder: Path) -> str:
+    """Draw a phantom in `folder`, audit it there, and describe how it went."""
+    raw = folder / "data" / "raw"
+    raw.mkdir(parents=True)
+    download.write_phantom(raw, images, seed=1)
+    (folder / "params.yaml").symlink_to(PARAMS)
+    started = time.perf_counter()
+    subprocess.run([sys.executable, "-m", "stages.audit"], cwd=folder, check=True, capture_output=True)
+    seconds = time.perf_counter() - started
+    # The largest of the processes so far; sizes grow, so it is the one that just ended. KiB on Linux.
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
+    planted = pairs(pd.read_csv(raw / "planted.csv")["frame"])
+    found = pairs(pd.read_csv(folder / "data" / "groups.csv")["group"])
+    both = len(planted & found)
+    return (
+        f"{images} images: {seconds:.1f} s, {1000 * seconds / images:.1f} ms an image, {peak:.2f} GiB, "
+        f"recall {both / len(planted):.4f}, precision {both / len(found):.4f}"
+    )
+
+
+def main() -> None:
+    """Measure each size."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("images", nargs="+", type=int, help="sizes, in growing order")
+    for images in parser.parse_args().images:
+        with tempfile.TemporaryDirectory() as folder:
+            print(measure(images, Path(folder)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
