@@ -2,8 +2,8 @@
 
     uv run python benchmarks/audit_growth.py 1000 4000 16000
 
-Draws each phantom (about 0.3 GB a thousand images, in a temporary folder), audits it in a process of its own, and prints a
-line: images, seconds, peak memory, and recall and precision of the planted pairs. Nothing else should run meanwhile.
+Draws each phantom (0.3 GB a thousand images, in a temporary folder), audits it in a process of its own, and prints
+a line: images, seconds, peak memory, and recall and precision of the planted pairs. Nothing else should run meanwhile.
 """
 
 import argparse

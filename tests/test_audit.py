@@ -130,6 +130,6 @@ def test_the_files_hold_every_image_and_counts_that_add_up(release: Path, tmp_pa
 def test_a_pair_below_the_threshold_is_no_repeat() -> None:
     figures = pd.DataFrame({"id": ["a", "b"], "class": "benign", "burned_pixels": 0, "mask_pixels": 1})
     figures = figures.assign(border_pixels=0, mask_parts=1, masks=1, contrast=99)
-    table = audit.tabulate(figures, [Pair(0, 1, 0.39, mirrored=False)], DEFAULT)
+    table = audit.tabulate(figures, [Pair(0, 1, 0.24, mirrored=False, same_view=True)], DEFAULT)
     assert table["group"].tolist() == [0, 1]
     assert table["nearest"].isna().all()

@@ -43,12 +43,17 @@ class Features:
 
 @dataclass(frozen=True)
 class Pair:
-    """Two images, by position, and their similarity, -1 to 1; `mirrored` where one is the mirror image."""
+    """Two images, by position, and their similarity, -1 to 1.
+
+    `mirrored` where one is the mirror image; `same_view` where the map between them neither scales nor mirrors, as
+    between frames of one sweep, but not between a frame and a crop of it.
+    """
 
     first: int
     second: int
     similarity: float
     mirrored: bool
+    same_view: bool
 
 
 def thumbnail(image: Grey) -> Grey:
@@ -217,7 +222,8 @@ def verify(squares: NDArray[np.uint8], features: Sequence[Features], candidate: 
     if matrix is None:
         return None
     image = np.ascontiguousarray(squares[second][:, ::-1]) if mirrored else squares[second]
-    return Pair(first, second, similarity(squares[first], image, matrix), mirrored)
+    same_view = not mirrored and bool((abs(np.diag(matrix[:, :2]) - 1) < 0.1).all())
+    return Pair(first, second, similarity(squares[first], image, matrix), mirrored, same_view)
 
 
 def exact(digests: Sequence[str]) -> list[Pair]:
@@ -226,19 +232,21 @@ def exact(digests: Sequence[str]) -> list[Pair]:
     pairs = []
     for position, digest in enumerate(digests):
         if digest in last:
-            pairs.append(Pair(last[digest], position, 1.0, mirrored=False))
+            pairs.append(Pair(last[digest], position, 1.0, mirrored=False, same_view=True))
         last[digest] = position
     return pairs
 
 
 def group(images: int, pairs: Iterable[Pair], weak: float, strong: float) -> NDArray[np.int64]:
-    """The group of each image: connected components over the pairs of at least `weak` similarity.
+    """The group of each image: connected components over the pairs of at least `strong` similarity, and some weaker.
 
-    A pair below `strong` joins two groups only where both are single images or a second pair joins them as well, so
-    that one doubtful pair never chains strangers together. Groups are numbered in the order of their first image.
+    A pair from `weak` on is taken for two frames of a sweep if it shows the same view. It joins two groups only where
+    both are single images or a second pair joins them as well, so that one doubtful pair never chains strangers
+    together. Groups are numbered in the order of their first image.
     """
     groups = [{image} for image in range(images)]
-    links = sorted((pair for pair in pairs if pair.similarity >= weak), key=lambda pair: -pair.similarity)
+    links = [pair for pair in pairs if pair.similarity >= (weak if pair.same_view else strong)]
+    links.sort(key=lambda pair: -pair.similarity)
     for link in links:
         one, two = groups[link.first], groups[link.second]
         if one is two:

@@ -102,7 +102,7 @@ def test_equal_digests_are_linked_in_a_chain() -> None:
 
 
 def pair(first: int, second: int, value: float) -> Pair:
-    return Pair(first, second, value, mirrored=False)
+    return Pair(first, second, value, mirrored=False, same_view=True)
 
 
 def test_one_weak_pair_joins_two_single_images_but_no_groups() -> None:
@@ -111,6 +111,12 @@ def test_one_weak_pair_joins_two_single_images_but_no_groups() -> None:
     assert group(5, [*strong, pair(1, 2, 0.5), pair(0, 3, 0.45)], weak=0.4, strong=0.6).tolist() == [0, 0, 0, 0, 1]
     assert group(2, [pair(0, 1, 0.5)], weak=0.4, strong=0.6).tolist() == [0, 0]
     assert group(2, [pair(0, 1, 0.3)], weak=0.4, strong=0.6).tolist() == [0, 1]
+
+
+def test_a_weak_pair_of_another_view_joins_nothing() -> None:
+    crop = Pair(0, 1, 0.5, mirrored=False, same_view=False)
+    assert group(2, [crop], weak=0.4, strong=0.6).tolist() == [0, 1]
+    assert group(2, [crop], weak=0.3, strong=0.4).tolist() == [0, 0]
 
 
 LINKS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.floats(0, 1)), max_size=20)
