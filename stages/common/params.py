@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
 
 from stages.common import paths
 from stages.common.errors import UserError
@@ -129,6 +129,39 @@ class Predict(Section):
     mirror: bool
 
 
+def _off_first(values: tuple[Any, ...]) -> tuple[Any, ...]:
+    if values[0]:
+        raise ValueError("the first value must be the one that switches the step off")
+    return values
+
+
+Between = Annotated[Real, Field(gt=0, lt=1)]
+Shares = Annotated[tuple[Share, ...], Field(strict=False, min_length=1), AfterValidator(_off_first)]
+Switch = Annotated[tuple[bool, ...], Field(strict=False, min_length=1), AfterValidator(_off_first)]
+
+
+class Postprocess(Section):
+    """Values tried for each step from a probability to a mask, in the order of the steps."""
+
+    smooth: Shares
+    threshold: Annotated[tuple[Between, ...], Field(strict=False, min_length=1)]
+    peak: Shares
+    opening: Shares
+    closing: Shares
+    fill_holes: Switch
+    part_area: Shares
+    largest_only: Switch
+    evidence: Shares
+
+
+class Evaluate(Section):
+    """Fitting and intervals."""
+
+    least_gain: NotNegative
+    draws: Annotated[int, Field(ge=100)]
+    confidence: Between
+
+
 class Params(Section):
     """All of params.yaml; each key is explained there."""
 
@@ -141,6 +174,8 @@ class Params(Section):
     augment: Augment
     train: Train
     predict: Predict
+    postprocess: Postprocess
+    evaluate: Evaluate
 
     @model_validator(mode="after")
     def _check_size(self) -> "Params":

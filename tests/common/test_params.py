@@ -30,7 +30,18 @@ def test_the_committed_file_is_valid() -> None:
 
 def test_every_key_has_a_comment() -> None:
     lines = COMMITTED.read_text(encoding="utf-8").splitlines()
-    sections = {"data:", "prepare:", "audit:", "split:", "network:", "augment:", "train:", "predict:"}
+    sections = {
+        "data:",
+        "prepare:",
+        "audit:",
+        "split:",
+        "network:",
+        "augment:",
+        "train:",
+        "predict:",
+        "postprocess:",
+        "evaluate:",
+    }
     for above, line in pairwise(lines):
         if line and not line.lstrip().startswith("#") and line not in sections:
             assert above.lstrip().startswith("#"), f"{line!r} has no comment"
