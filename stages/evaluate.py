@@ -1,101 +1,152 @@
-"""Choose each fold's threshold on its validation images, and score validation and test on the native grid.
+"""Fit each fold's post-processing on its validation images, and score validation and test on the native grid.
 
-Writes metrics/postprocess.json (the threshold of each fold), metrics/scores.csv (a row an image, with pixel counts) and
-metrics/summary.json, derived from the scores alone. Scores and the rule for empty masks: stages/common/scores.py.
+Writes metrics/postprocess.json (what was fitted), metrics/scores.csv (a row an image before and after post-processing),
+and from these scores alone metrics/figures.json (every figure with its interval) and metrics/summary.json (the few that
+runs are compared by); metrics/plots holds the tables that are drawn. Scores and the rule for empty masks:
+stages/common/scores.py. Post-processing: stages/common/postprocess.py. Kinds of error: stages/common/error_kinds.py.
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common import params, paths
+from stages.common import figures, params, paths
+from stages.common.error_kinds import classify, fragments
 from stages.common.errors import command
 from stages.common.files import written_aside
-from stages.common.postprocess import binary_mask, cut
-from stages.common.predictions import Prediction, map_predictions
-from stages.common.prepared import read_index
-from stages.common.release import CLASSES, Case, scan
-from stages.common.scores import SCORES, add_scores, count, dice
-
-THRESHOLDS = np.round(np.arange(0.05, 0.96, 0.05), 2)
+from stages.common.images import map_on_all_cores
+from stages.common.intervals import Bootstrap
+from stages.common.params import Params
+from stages.common.postprocess import Steps, binary_mask, fit, read_steps
+from stages.common.predictions import PROBABILITY, Prediction, map_predictions, read_rows
+from stages.common.prepared import Prepared, letterboxes
+from stages.common.release import Case, scan
+from stages.common.scores import add_scores, count, dice, surface_distances
 
 Levels = NDArray[np.int64]
 
 
-def counts_by_level(prediction: Prediction) -> tuple[str, Levels, Levels, int]:
-    """Subset, true and false positives if the mask began at each level 0 to 255, and pixels of the lesion."""
-    inside = np.bincount(prediction.probability[prediction.truth], minlength=256)
-    all_pixels = np.bincount(prediction.probability.ravel(), minlength=256)
-    from_top = [np.cumsum(counts[::-1])[::-1] for counts in (inside, all_pixels - inside)]
-    return prediction.subset, from_top[0], from_top[1], int(inside.sum())
+def objective(steps: Steps, fold: int, prepared: Prepared) -> float:
+    """Mean Dice over a fold's validation images, normal ones included, on the prepared grid without its padding."""
+    rows = read_rows(paths.predictions(fold))
+    probability = np.load(paths.predictions(fold) / PROBABILITY, mmap_mode="r")
+    validation = np.flatnonzero(rows["subset"] == "validation")
+    position = dict(zip(prepared.index["id"], range(len(prepared.index)), strict=True))
+    boxes = letterboxes(prepared.index)
+
+    def score_one(row: int) -> dict[str, int]:
+        where = position[rows.at[row, "id"]]
+        content = boxes[where].content
+        return count(binary_mask(content(probability[row]), steps), content(prepared.masks[where]) > 0)
+
+    counts = pd.DataFrame(map_on_all_cores(score_one, validation.tolist()))
+    return float(dice(*(counts[name].to_numpy() for name in ("tp", "fp", "fn"))).mean())
 
 
-def fit_threshold(tp: NDArray[np.int64], fp: NDArray[np.int64], lesion: NDArray[np.int64]) -> float:
-    """The threshold with the best mean Dice over all images, normal ones included; of equals the lowest.
+def score(steps: Steps, prediction: Prediction) -> tuple[list[dict[str, Any]], Levels]:
+    """Two rows of scores, before and after post-processing, and the pixels [2, 256] of each level in and off lesion."""
+    truth, probability, case = prediction.truth, prediction.probability, prediction.case
+    rows = []
+    for stage, chosen in (("before", Steps()), ("after", steps)):
+        predicted = binary_mask(probability, chosen)
+        image = {"subset": prediction.subset, "stage": stage, "id": case.id, "class": case.cls}
+        area = {
+            "lesion_share": truth.mean(),
+            "predicted_share": predicted.mean(),
+            "peak": probability.max() / 255,
+            "fragments": fragments(predicted, truth),
+        }
+        rows.append(image | area | count(predicted, truth) | surface_distances(predicted, truth))
+    inside = np.bincount(probability[truth], minlength=256)
+    return rows, np.stack([inside, np.bincount(probability.ravel(), minlength=256) - inside])
 
-    `tp` and `fp` are [images, 256], `lesion` [images].
-    """
-    levels = [cut(threshold) for threshold in THRESHOLDS]
-    means = dice(tp[:, levels], fp[:, levels], lesion[:, None] - tp[:, levels]).mean(axis=0)
-    return float(THRESHOLDS[means.argmax()])
 
-
-def score(threshold: float, prediction: Prediction) -> dict[str, Any]:
-    """One row of the scores: id, class, subset and counts."""
-    predicted = binary_mask(prediction.probability, threshold)
-    case = prediction.case
-    return {"subset": prediction.subset, "id": case.id, "class": case.cls, **count(predicted, prediction.truth)}
-
-
-def evaluate_fold(fold: int, cases: Sequence[Case], index: pd.DataFrame) -> tuple[float, pd.DataFrame]:
-    """The threshold fitted on a fold's validation images, and the scores of its validation and test images."""
-    predictions = partial(map_predictions, folder=paths.predictions(fold), cases=cases, index=index)
-    levels: Iterator[tuple[str, Levels, Levels, int]] = predictions(counts_by_level, label=f"fit fold {fold}")
-    _, *counts = zip(*(row for row in levels if row[0] == "validation"), strict=True)
-    threshold = fit_threshold(*(np.array(part) for part in counts))
-    rows = predictions(partial(score, threshold), label=f"score fold {fold}")
-    scores = add_scores(pd.DataFrame(rows))
+def evaluate_fold(
+    fold: int, steps: Steps, cases: Sequence[Case], index: pd.DataFrame, audit: pd.DataFrame
+) -> tuple[pd.DataFrame, Levels]:
+    """The scores of a fold's validation and test images, and the test pixels [2, 256] of each level."""
+    scored = list(map_predictions(partial(score, steps), paths.predictions(fold), cases, index, f"score fold {fold}"))
+    scores = add_scores(pd.DataFrame([row for rows, _ in scored for row in rows]))
+    scores["kind"] = classify(scores)
+    scores = scores.merge(audit[["id", "group", "marks"]], on="id", validate="many_to_one")
     scores.insert(0, "fold", fold)
-    return threshold, scores
+    tested = [levels for rows, levels in scored if rows[0]["subset"] == "test"]
+    return scores, np.sum(tested, axis=0)
 
 
-def summarise(scores: pd.DataFrame) -> dict[str, Any]:
-    """Mean scores per image over lesion images, each class and all, and the share of normal images left clean.
+def fit_fold(fold: int, loaded: Params, prepared: Prepared) -> dict[str, Any]:
+    """What was fitted on a fold's validation images, and the objective before and after."""
+    measure = partial(objective, fold=fold, prepared=prepared)
+    candidates = {name: getattr(loaded.postprocess, name) for name in type(loaded.postprocess).model_fields}
+    steps, reached = fit(candidates, measure, loaded.evaluate.least_gain)
+    gained = {"validation_dice_before": measure(Steps()), "validation_dice_after": reached}
+    return asdict(steps) | {name: round(value, 4) for name, value in gained.items()}
 
-    Undefined scores are left out of a mean; a group without images, or a mean without any value, is left out itself.
-    """
-    subsets = {"lesion": scores[scores["class"] != "normal"]}
-    subsets |= {cls: scores[scores["class"] == cls] for cls in CLASSES} | {"all": scores}
-    summary: dict[str, Any] = {}
-    for name, group in subsets.items():
-        if len(group):
-            means = group[list(SCORES)].mean().dropna().round(4)
-            summary[name] = {"images": len(group), **means.to_dict()}
-    if "normal" in summary:
-        normal = subsets["normal"]
-        summary["normal"]["clean"] = round(float((normal["tp"] + normal["fp"] == 0).mean()), 4)
-    return summary
+
+def plots(tested: pd.DataFrame, levels: Levels, folder: Path) -> float:
+    """Write the tables that are drawn, of the test images, and return the expected calibration error."""
+    folder.mkdir()
+    before, after = (tested[tested["stage"] == stage].reset_index(drop=True) for stage in ("before", "after"))
+    bins, error = figures.reliability(*levels)
+    by_size = after.loc[after["class"] != "normal", ["id", "class", "lesion_share", "dice"]].round(4)
+    tables = {
+        "precision_recall": figures.precision_recall(*levels),
+        "reliability": bins,
+        "dice_by_size": by_size,
+        "dice_distribution": figures.dice_distribution(after),
+        "error_kinds": pd.DataFrame({"before": before["kind"], "after": after["kind"]}),
+    }
+    for name, table in tables.items():
+        table.to_csv(folder / f"{name}.csv", index=False)
+    return error
+
+
+def figures_by_subset(scores: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, Any]:
+    """Every figure of the validation and of the test images, all folds together, and each fold's headline on test."""
+    found = {
+        subset: figures.summarise(scores[scores["subset"] == subset], bootstrap) for subset in ("validation", "test")
+    }
+    tested = scores[scores["subset"] == "test"]
+    folds = {
+        f"fold-{fold}": figures.headline(figures.summarise(group, bootstrap)) for fold, group in tested.groupby("fold")
+    }
+    return found | {"test by fold": folds}
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write a file for people and programs."""
+    with written_aside(path) as aside:
+        aside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 @command
 def main() -> None:
     """Evaluate all folds that were run."""
-    folds = params.load().split.run
-    cases, index = scan(paths.RAW), read_index(paths.PREPARED)
-    results = {fold: evaluate_fold(fold, cases, index) for fold in folds}
-    scores = pd.concat([table for _, table in results.values()], ignore_index=True)
-    summary = {subset: summarise(group) for subset, group in scores.groupby("subset")}
-    chosen = {f"fold-{fold}": {"threshold": threshold} for fold, (threshold, _) in results.items()}
+    loaded = params.load()
+    prepared, cases, audit = Prepared.open(paths.PREPARED), scan(paths.RAW), pd.read_csv(paths.GROUPS)
+    fitted = {f"fold-{fold}": fit_fold(fold, loaded, prepared) for fold in loaded.split.run}
+    write_json(paths.POSTPROCESS, fitted)
+    results = [
+        evaluate_fold(fold, read_steps(paths.POSTPROCESS, f"fold-{fold}"), cases, prepared.index, audit)
+        for fold in loaded.split.run
+    ]
     with written_aside(paths.SCORES) as aside:
-        scores.to_csv(aside, index=False, float_format="%.6f")
-    for path, content in ((paths.SUMMARY, summary), (paths.POSTPROCESS, chosen)):
-        with written_aside(path) as aside:
-            aside.write_text(json.dumps(content, indent=2) + "\n")
+        pd.concat([scores for scores, _ in results]).to_csv(aside, index=False, float_format="%.6f")
+    scores = pd.read_csv(paths.SCORES)
+    with written_aside(paths.PLOTS) as folder:
+        error = plots(scores[scores["subset"] == "test"], np.sum([levels for _, levels in results], axis=0), folder)
+    bootstrap = Bootstrap(loaded.evaluate.draws, loaded.evaluate.confidence, loaded.seed)
+    found = figures_by_subset(scores, bootstrap)
+    found["test"]["calibration error"] = error
+    write_json(paths.FIGURES, found)
+    write_json(paths.SUMMARY, {subset: figures.headline(found[subset]) for subset in ("validation", "test")})
 
 
 if __name__ == "__main__":

@@ -1,8 +1,13 @@
-"""Write metrics/report.html, one self-contained file: the summary, every test image with both contours, the audit."""
+"""Write what people look at: metrics/report.html, metrics/model_card.md and metrics/examples.
+
+The report is one self-contained file: headline figures, charts, a gallery of every test image and the contact sheets of
+the audit. The examples are the ten worst, ten median and ten best lesion images, for `dvc plots`.
+"""
 
 import base64
 import json
 from collections.abc import Hashable
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,21 +18,34 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common import params, paths
+from stages.common import charts, error_kinds, params, paths
 from stages.common.errors import command
 from stages.common.files import written_aside
-from stages.common.images import Grey, Mask, map_on_all_cores, read_grey
-from stages.common.overlay import PREDICTION, TRUTH, Colour, encode, overlay
+from stages.common.images import Grey, map_on_all_cores, read_grey
+from stages.common.overlay import PREDICTION, TRUTH, contour_path, encode, overlay
 from stages.common.params import Params
-from stages.common.postprocess import binary_mask, read_threshold
+from stages.common.postprocess import Steps, binary_mask, read_steps
 from stages.common.predictions import Prediction, map_predictions
 from stages.common.prepared import read_index
 from stages.common.quality import FLAGS
 from stages.common.release import Case, read_merged_mask, scan
 
-TEMPLATE = Path(__file__).parent / "report.html.j2"
+TEMPLATES = Path(__file__).parent / "templates"
 _WIDTH = 320
-_SHEET_WIDTH = 200
+_SMALL_WIDTH = 160
+_EXAMPLES = 10
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A test image for the gallery, and a drawing of it for the examples."""
+
+    id: str
+    image: str
+    probability: str
+    height: int
+    contours: dict[str, str]
+    example: bytes
 
 
 def shrink(pixels: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
@@ -36,36 +54,64 @@ def shrink(pixels: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
-def picture(image: Grey, masks: list[tuple[Mask, Colour]], width: int) -> dict[str, Any]:
-    """An image with the contours of masks as a JPEG for the page: its base64 text, width and height."""
-    small = [(shrink(mask.astype(np.uint8) * 255, width) > 127, colour) for mask, colour in masks]
-    drawn = overlay(shrink(image, width), small)
-    return {"data": base64.b64encode(encode(drawn, ".jpg")).decode(), "width": width, "height": drawn.shape[0]}
+def shrink_mask(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
+    """Scale bool [height, width] to a width: true where at least half of a pixel is."""
+    return shrink(mask.astype(np.uint8) * 255, width) > 127
 
 
-def tile(threshold: float, prediction: Prediction) -> dict[str, Any] | None:
-    """One picture of the gallery; nothing for a validation image."""
+def jpeg(picture: NDArray[np.uint8]) -> str:
+    """A picture as base64 text for the page."""
+    return base64.b64encode(encode(picture, ".jpg")).decode()
+
+
+def draw_tile(steps: Steps, prediction: Prediction) -> Tile | None:
+    """The tile of a test image; nothing for a validation image."""
     if prediction.subset != "test":
         return None
-    predicted, truth = binary_mask(prediction.probability, threshold), prediction.truth
-    image = read_grey(prediction.case.image)
-    return {
-        "id": prediction.case.id,
-        "picture": picture(image, [(truth, TRUTH), (predicted, PREDICTION)], _WIDTH),
-        "describe": f"lesion on {truth.mean():.1%} of the image, predicted on {predicted.mean():.1%}",
+    masks = {
+        "truth": prediction.truth,
+        "before": binary_mask(prediction.probability, Steps()),
+        "after": binary_mask(prediction.probability, steps),
     }
+    image = read_grey(prediction.case.image)
+    small = shrink(image, _WIDTH)
+    return Tile(
+        id=prediction.case.id,
+        image=jpeg(small),
+        probability=jpeg(shrink(prediction.probability, _SMALL_WIDTH)),
+        height=small.shape[0],
+        contours={name: contour_path(shrink_mask(mask, _WIDTH)) for name, mask in masks.items()},
+        example=encode(overlay(image, [(masks["truth"], TRUTH), (masks["after"], PREDICTION)]), ".jpg"),
+    )
 
 
-def gallery(folds: tuple[int, ...], scores: pd.DataFrame) -> list[dict[str, Any]]:
-    """The tiles of the test images of some folds with their Dice, worst first."""
-    cases, index = scan(paths.RAW), read_index(paths.PREPARED)
-    test = scores[scores["subset"] == "test"]
-    dice = dict(zip(test["id"], test["dice"], strict=True))
-    tiles = []
-    for fold in folds:
-        work = partial(tile, read_threshold(paths.POSTPROCESS, f"fold-{fold}"))
-        tiles += filter(None, map_predictions(work, paths.predictions(fold), cases, index, f"draw fold {fold}"))
-    return sorted(({**tile, "dice": dice[tile["id"]]} for tile in tiles), key=lambda tile: tile["dice"])
+def gallery(loaded: Params, cases: list[Case], scores: pd.DataFrame) -> list[dict[str, Any]]:
+    """The test images of all folds that were run with their scores after and `before` post-processing, worst first."""
+    index = read_index(paths.PREPARED)
+    tested = scores[scores["subset"] == "test"]
+    rows = {stage: group.set_index("id").to_dict("index") for stage, group in tested.groupby("stage")}
+    items = []
+    for fold in loaded.split.run:
+        draw = partial(draw_tile, read_steps(paths.POSTPROCESS, f"fold-{fold}"))
+        for tile in map_predictions(draw, paths.predictions(fold), cases, index, f"draw fold {fold}"):
+            if tile:
+                items.append({"tile": tile, **rows["after"][tile.id], "before": rows["before"][tile.id]})
+    return sorted(items, key=lambda item: item["dice"])
+
+
+def write_examples(items: list[dict[str, Any]], folder: Path) -> None:
+    """Write the ten worst, ten median and ten best of the lesion images, which come sorted by Dice."""
+    folder.mkdir()
+    lesions = [item for item in items if item["class"] != "normal"]
+    middle = max(0, len(lesions) // 2 - _EXAMPLES // 2)
+    chosen = {
+        "worst": lesions[:_EXAMPLES],
+        "median": lesions[middle : middle + _EXAMPLES],
+        "best": lesions[-_EXAMPLES:][::-1],
+    }
+    for name, members in chosen.items():
+        for number, item in enumerate(members, 1):
+            (folder / f"{name}_{number:02}.jpg").write_bytes(item["tile"].example)
 
 
 def sheet(case: Case, row: dict[Hashable, Any]) -> dict[Hashable, Any]:
@@ -74,60 +120,109 @@ def sheet(case: Case, row: dict[Hashable, Any]) -> dict[Hashable, Any]:
     flags = [flag.replace("_", " ") for flag in FLAGS if row[flag]]
     if row["dropped"] != "no":
         flags.append(f"dropped: {row['dropped']}")
-    mask = read_merged_mask(case, *image.shape)
-    return {**row, "picture": picture(image, [(mask, TRUTH)], _SHEET_WIDTH), "flags": flags}
+    small: Grey = shrink(image, _SMALL_WIDTH)
+    mask = shrink_mask(read_merged_mask(case, *image.shape), _SMALL_WIDTH)
+    return {**row, "flags": flags, "picture": jpeg(overlay(small, [(mask, TRUTH)])), "height": small.shape[0]}
 
 
-def contact_sheets(table: pd.DataFrame) -> tuple[list[list[dict[Hashable, Any]]], list[dict[Hashable, Any]]]:
-    """The groups of repeats, conflicts first, and the other images with a flag."""
+def contact_sheets(
+    table: pd.DataFrame, cases: list[Case]
+) -> tuple[list[list[dict[Hashable, Any]]], list[dict[Hashable, Any]]]:
+    """The groups of repeats, conflicts first, and the other images with a flag that is not marks alone."""
     repeated = table["group"].duplicated(keep=False)
     shown = table[repeated | table[list(FLAGS)].drop(columns="marks").any(axis=1)]
-    case_by_id = {case.id: case for case in scan(paths.RAW)}
+    case_by_id = {case.id: case for case in cases}
     rows = shown.astype(object).where(shown.notna(), None).to_dict("records")
-    sheets = list(map_on_all_cores(lambda row: sheet(case_by_id[row["id"]], row), rows, "draw contact sheets"))
     groups: dict[int, list[dict[Hashable, Any]]] = {}
-    for drawn in sheets:
+    for drawn in map_on_all_cores(lambda row: sheet(case_by_id[row["id"]], row), rows, "draw contact sheets"):
         groups.setdefault(drawn["group"], []).append(drawn)
     repeats = sorted((group for group in groups.values() if len(group) > 1), key=lambda group: not group[0]["conflict"])
     return repeats, [group[0] for group in groups.values() if len(group) == 1]
 
 
-def render(loaded: Params, summary: dict[str, Any], tiles: list[dict[str, Any]], table: pd.DataFrame) -> str:
-    """The page."""
-    first = loaded.split.run[0]
-    repeats, flagged = contact_sheets(table)
-    environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True)
-    return environment.from_string(TEMPLATE.read_text(encoding="utf-8")).render(
-        source=loaded.data.source,
-        folds=loaded.split.run,
-        total_folds=loaded.split.folds,
-        record=json.loads((paths.history(first) / "record.json").read_text()),
-        summary=summary,
-        postprocess=json.loads(paths.POSTPROCESS.read_text()),
-        audit=json.loads(paths.AUDIT.read_text()),
-        gallery=tiles,
-        repeats=repeats,
-        flagged=flagged,
-        truth=TRUTH,
-        prediction=PREDICTION,
+def draw_charts(folds: tuple[int, ...]) -> list[str]:
+    """The charts of the report."""
+    histories = []
+    for fold in folds:
+        folder = paths.history(fold) / "plots" / "metrics"
+        train, validation = (
+            pd.read_csv(folder / f"{name}.tsv", sep="\t")[name] for name in ("lesion_dice", "val_lesion_dice")
+        )
+        histories.append(pd.DataFrame({"train": train, "validation": validation}))
+    drawn = [charts.curves(histories)]
+    for chart in (
+        charts.dice_distribution,
+        charts.dice_by_size,
+        charts.precision_recall,
+        charts.reliability,
+        charts.error_kinds,
+    ):
+        drawn.append(chart(pd.read_csv(paths.PLOTS / f"{chart.__name__}.csv")))
+    return drawn
+
+
+def facts(loaded: Params) -> dict[str, Any]:
+    """What both the report and the model card tell of the run."""
+    return {
+        "params": loaded,
+        "record": json.loads((paths.history(loaded.split.run[0]) / "record.json").read_text()),
+        "figures": json.loads(paths.FIGURES.read_text()),
+        "postprocess": json.loads(paths.POSTPROCESS.read_text()),
+        "audit": json.loads(paths.AUDIT.read_text()),
+        "kinds": error_kinds,
+    }
+
+
+def render(template: str, **values: Any) -> str:
+    """Fill a template; a name that it misses is an error."""
+    loader = jinja2.FileSystemLoader(TEMPLATES)
+    escape = jinja2.select_autoescape(["html.j2"])
+    environment = jinja2.Environment(
+        loader=loader, autoescape=escape, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    return environment.get_template(template).render(**values)
+
+
+def print_summary(figures: dict[str, Any]) -> None:
+    """The figures that a run ends with."""
+    for subset in ("validation", "test"):
+        after = figures[subset]["after"]
+        if "lesion" in after:
+            dice, iou = (after["lesion"]["mean per image"][name] for name in ("dice", "iou"))
+            scores = f"Dice {dice['value']:.3f} ({dice['low']:.3f} to {dice['high']:.3f}), IoU {iou['value']:.3f}"
+            print(f"{subset}: {after['lesion']['images']} lesion images, {scores}")
+        if "normal" in after:
+            clean = after["normal"]["normals left clean"]["value"]
+            print(f"{subset}: {after['normal']['images']} normal images, {clean:.0%} left clean")
+    print(f"report: {paths.REPORT}")
 
 
 @command
 def main() -> None:
-    """Write the report and print where it is."""
+    """Write the report, the model card and the examples, and print the figures."""
     loaded = params.load()
-    summary = json.loads(paths.SUMMARY.read_text())
-    tiles = gallery(loaded.split.run, pd.read_csv(paths.SCORES))
-    page = render(loaded, summary, tiles, pd.read_csv(paths.GROUPS))
+    cases, known = scan(paths.RAW), facts(loaded)
+    items = gallery(loaded, cases, pd.read_csv(paths.SCORES))
+    repeats, flagged = contact_sheets(pd.read_csv(paths.GROUPS), cases)
+    page = render(
+        "report.html.j2",
+        **known,
+        items=items,
+        width=_WIDTH,
+        sheet_width=_SMALL_WIDTH,
+        repeats=repeats,
+        flagged=flagged,
+        charts=draw_charts(loaded.split.run),
+        truth=TRUTH,
+        prediction=PREDICTION,
+    )
     with written_aside(paths.REPORT) as aside:
         aside.write_text(page, encoding="utf-8")
-    for subset in ("validation", "test"):
-        for name in ("lesion", "normal"):
-            if row := summary[subset].get(name):
-                clean = f", {row['clean']:.0%} left clean" if "clean" in row else ""
-                print(f"{subset}, {row['images']} {name} images: Dice {row['dice']:.3f}, IoU {row['iou']:.3f}{clean}")
-    print(f"report: {paths.REPORT}")
+    with written_aside(paths.MODEL_CARD) as aside:
+        aside.write_text(render("model_card.md.j2", **known), encoding="utf-8")
+    with written_aside(paths.EXAMPLES) as folder:
+        write_examples(items, folder)
+    print_summary(known["figures"])
 
 
 if __name__ == "__main__":

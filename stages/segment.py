@@ -2,7 +2,7 @@
 
 Writes for each image a binary mask PNG of the image's own size, lesion white (255) and healthy tissue black (0), and
 with --overlay a picture of the contour on the image. Not part of the pipeline; it uses the network that this one
-trained and the threshold fitted for it. For research, no medical device.
+trained and the post-processing fitted for it. For research, no medical device.
 """
 
 import argparse
@@ -21,7 +21,7 @@ from stages.common.images import Grey, Letterbox, Mask, read_grey
 from stages.common.inference import probabilities
 from stages.common.overlay import PREDICTION, encode, overlay
 from stages.common.params import Params
-from stages.common.postprocess import binary_mask, read_threshold
+from stages.common.postprocess import Steps, binary_mask, read_steps
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 
@@ -72,11 +72,11 @@ def check_targets(jobs: list[Job], overwrite: bool) -> None:
             raise UserError(f"{target}: exists. Give another folder with --output, or --overwrite.")
 
 
-def segment(image: Grey, network: keras.Model, mirror: bool, threshold: float) -> Mask:
+def segment(image: Grey, network: keras.Model, mirror: bool, steps: Steps) -> Mask:
     """The mask of uint8 [height, width], bool of its shape."""
     box = Letterbox.fit(*image.shape, size=network.input_shape[1])
     square = box.image_in(image)
-    return binary_mask(box.image_out(probabilities(network, square[None], mirror)[0]), threshold)
+    return binary_mask(box.image_out(probabilities(network, square[None], mirror)[0]), steps)
 
 
 def write(job: Job, image: Grey, mask: Mask, with_overlay: bool) -> None:
@@ -96,7 +96,11 @@ def parse(loaded: Params) -> argparse.Namespace:
     parser.add_argument("--overlay", action="store_true", help="also write a picture of the contour on the image")
     parser.add_argument("--overwrite", action="store_true", help="replace masks that are there")
     parser.add_argument("--model", type=Path, default=paths.model(loaded.split.run[0]), help="network (%(default)s)")
-    parser.add_argument("--threshold", type=float, help="probability from which on a pixel is lesion (the fitted one)")
+    parser.add_argument(
+        "--threshold",
+        type=float,
+        help="probability from which on a pixel is lesion, instead of the fitted post-processing",
+    )
     arguments = parser.parse_args()
     if arguments.threshold is not None and not 0 < arguments.threshold < 1:
         parser.error("--threshold must lie between 0 and 1")
@@ -112,10 +116,13 @@ def main() -> None:
     check_targets(jobs, arguments.overwrite)
     hardware = device.configure(loaded.train.device, loaded.train.precision, loaded.seed)
     network = model_files.load(arguments.model, hardware.precision)
-    threshold = arguments.threshold or read_threshold(paths.POSTPROCESS, arguments.model.stem)
+    if arguments.threshold:
+        steps = Steps(threshold=arguments.threshold)
+    else:
+        steps = read_steps(paths.POSTPROCESS, arguments.model.stem)
     for job in tqdm(jobs, desc="segment", unit="image", disable=None):
         image = read_grey(job.image)
-        mask = segment(image, network, loaded.predict.mirror, threshold)
+        mask = segment(image, network, loaded.predict.mirror, steps)
         write(job, image, mask, arguments.overlay)
     print(f"{len(jobs)} masks in {arguments.output}")
 

@@ -1,5 +1,8 @@
-"""What several tests build on: a small release on disk."""
+"""What several tests build on: a small release on disk, and a clone of this repository with a tiny run in it."""
 
+import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,7 +10,10 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+import yaml
 from numpy.typing import NDArray
+
+ROOT = Path(__file__).parent.parent
 
 Write = Callable[[str, NDArray[Any]], Path]
 
@@ -42,3 +48,42 @@ def rectangle(height: int, width: int, rows: slice, empty: bool = False) -> NDAr
     mask = np.zeros((height, width), np.uint8)
     mask[rows, 10:20] = 0 if empty else 255
     return mask
+
+
+TINY = {
+    "seed": 1,
+    "data": {"phantom_images": 24},
+    "prepare": {"size": 64},
+    "split": {"folds": 3, "run": [0, 1]},
+    "network": {"stem": 2, "width": 4, "depth": 3},
+    "train": {"epochs": 2},
+}
+
+
+@pytest.fixture(scope="session")
+def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clone of the working tree, uncommitted changes included, with params for a tiny phantom run."""
+    folder = tmp_path_factory.mktemp("clone")
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    for name in run(ROOT, *listed).split("\0"):
+        if name and (ROOT / name).exists():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    for section, changes in TINY.items():
+        values[section] = {**values[section], **changes} if isinstance(changes, dict) else changes
+    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+    run(folder, "git", "init", "--quiet")
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "-m", "Tiny run")
+    return folder
+
+
+def run(folder: Path, *command: str) -> str:
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def dvc(folder: Path, *arguments: str) -> str:
+    return run(folder, sys.executable, "-m", "dvc", *arguments)

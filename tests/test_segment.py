@@ -1,4 +1,6 @@
+import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 import cv2
@@ -10,6 +12,7 @@ from conftest import Write
 from stages import segment
 from stages.common import model_files
 from stages.common.errors import UserError
+from stages.common.postprocess import Steps
 
 
 @pytest.fixture
@@ -26,7 +29,7 @@ def workplace(network: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPa
     """A folder with params, the network as fold 0 and a threshold, as the pipeline leaves them."""
     (tmp_path / "params.yaml").write_text(Path("params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "metrics").mkdir()
-    (tmp_path / "metrics" / "postprocess.json").write_text('{"fold-0": {"threshold": 0.5}}')
+    (tmp_path / "metrics" / "postprocess.json").write_text(json.dumps({"fold-0": asdict(Steps(threshold=0.5))}))
     (tmp_path / "models").mkdir()
     model_files.save(network, tmp_path / "models" / "fold-0.keras")
     monkeypatch.chdir(tmp_path)
@@ -107,14 +110,14 @@ def test_a_mask_is_replaced_only_when_asked(workplace: Path, write: Write, monke
 def test_a_model_without_a_threshold_is_told(workplace: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write("scan.png", scan_image())
     (workplace / "metrics" / "postprocess.json").unlink()
-    with pytest.raises(SystemExit, match="no threshold for fold-0"):
+    with pytest.raises(SystemExit, match="no post-processing for fold-0"):
         run(monkeypatch, "scan.png")
     run(monkeypatch, "scan.png", "--threshold", "0.4")
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 700), (500, 2), (32, 32)])
 def test_an_image_of_any_size_gives_a_mask_of_its_size(network: keras.Model, shape: tuple[int, int]) -> None:
-    mask = segment.segment(np.full(shape, 10, np.uint8), network, mirror=True, threshold=0.5)
+    mask = segment.segment(np.full(shape, 10, np.uint8), network, mirror=True, steps=Steps())
     assert mask.shape == shape
     assert mask.all()
 

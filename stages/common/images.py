@@ -122,15 +122,19 @@ class Letterbox:
         return np.asarray(cv2.resize(pixels, (self.content_width, self.content_height), interpolation=interpolation))
 
 
-def map_on_all_cores(work: Callable[[S], T], items: Sequence[S], label: str) -> Iterator[T]:
-    """Yield work(item) in the order of `items`, computed on every core, behind a progress bar.
+def map_on_all_cores(work: Callable[[S], T], items: Sequence[S], label: str | None = None) -> Iterator[T]:
+    """Yield work(item) in the order of `items`, computed on every core, behind a progress bar that bears
+    `label`, if there is one.
 
     Threads do, since decoding and resizing release the interpreter lock. At most 64 results a core wait at a time,
     however many items there are.
     """
     cores = os.cpu_count() or 1
     chunk = 64 * cores
-    with ThreadPoolExecutor(cores) as pool, tqdm(total=len(items), desc=label, unit="image", disable=None) as bar:
+    with (
+        ThreadPoolExecutor(cores) as pool,
+        tqdm(total=len(items), desc=label, unit="image", disable=None if label else True) as bar,
+    ):
         for start in range(0, len(items), chunk):
             for result in pool.map(work, items[start : start + chunk]):
                 yield result

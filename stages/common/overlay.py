@@ -23,6 +23,12 @@ def overlay(image: Grey, masks: list[tuple[Mask, Colour]]) -> NDArray[np.uint8]:
     return np.asarray(picture, np.uint8)
 
 
+def contour_path(mask: Mask) -> str:
+    """The outlines of bool [height, width] as the `d` of an SVG path in pixels; empty for an empty mask."""
+    contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
+    return "".join("M" + "L".join(f"{x + 0.5:g} {y + 0.5:g}" for x, y in contour[:, 0]) + "Z" for contour in contours)
+
+
 def encode(picture: NDArray[np.uint8], suffix: str) -> bytes:
     """Encode RGB or grey uint8 as an image file of the type that `suffix` names, such as `.png`."""
     done, encoded = cv2.imencode(suffix, picture if picture.ndim == 2 else picture[..., ::-1])

@@ -10,9 +10,13 @@ GROUPS = Path("data/groups.csv")
 FOLDS = Path("data/folds.csv")
 AUDIT = Path("metrics/audit.json")
 SCORES = Path("metrics/scores.csv")
+FIGURES = Path("metrics/figures.json")
 SUMMARY = Path("metrics/summary.json")
 POSTPROCESS = Path("metrics/postprocess.json")
+PLOTS = Path("metrics/plots")
 REPORT = Path("metrics/report.html")
+MODEL_CARD = Path("metrics/model_card.md")
+EXAMPLES = Path("metrics/examples")
 LOGS = Path("logs")
 
 

@@ -27,6 +27,11 @@ class Prediction:
     probability: Grey
 
 
+def read_rows(folder: Path) -> pd.DataFrame:
+    """The id and the subset of each row of a fold's predictions."""
+    return pd.read_csv(folder / INDEX)
+
+
 def map_predictions(
     work: Callable[[Prediction], T], folder: Path, cases: Sequence[Case], index: pd.DataFrame, label: str
 ) -> Iterator[T]:
@@ -34,7 +39,7 @@ def map_predictions(
 
     `index` is the one of the prepared data, whose geometry takes each probability back to its native grid.
     """
-    rows = pd.read_csv(folder / INDEX)
+    rows = read_rows(folder)
     probability = np.load(folder / PROBABILITY, mmap_mode="r")
     case_by_id = {case.id: case for case in cases}
     box_by_id = dict(zip(index["id"], letterboxes(index), strict=True))

@@ -1,0 +1,182 @@
+"""The report of a tiny run, opened in a real headless Chromium."""
+
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import dvc
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService, Keys
+from selenium.webdriver.common.action_chains import ActionChains
+from selenium.webdriver.common.by import By
+from selenium.webdriver.support.ui import Select
+
+from stages.common.overlay import PREDICTION, contour_path, overlay
+
+
+@pytest.fixture(scope="module")
+def report(clone: Path) -> Path:
+    """The report of the tiny run."""
+    dvc(clone, "repro")
+    return clone / "metrics" / "report.html"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Chrome]:
+    """A headless Chromium that reaches no network."""
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not binary or not driver:
+        pytest.skip("Chromium is missing: apt-get install chromium chromium-driver")
+    options = ChromeOptions()
+    options.binary_location = binary
+    for argument in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-sync"):
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    started = Chrome(options=options, service=ChromeService(driver))
+    started.set_window_size(1200, 900)
+    yield started
+    started.quit()
+
+
+@pytest.fixture
+def page(browser: Chrome, report: Path) -> Chrome:
+    """The report, freshly loaded."""
+    browser.get("about:blank")
+    browser.get(report.as_uri())
+    return browser
+
+
+@pytest.fixture(scope="module")
+def tested(report: Path) -> pd.DataFrame:
+    """The scores of the test images after post-processing."""
+    scores = pd.read_csv(report.parent / "scores.csv")
+    return scores[(scores["subset"] == "test") & (scores["stage"] == "after")].set_index("id")
+
+
+def shown(page: Chrome) -> list[str]:
+    """The ids of the images that can be seen, in order."""
+    cases = page.find_elements(By.CSS_SELECTOR, ".case")
+    return [str(case.get_attribute("data-id")) for case in cases if case.is_displayed()]
+
+
+def choose(page: Chrome, control: str, value: str) -> None:
+    Select(page.find_element(By.ID, control)).select_by_value(value)
+
+
+def test_it_loads_every_test_image_without_an_error_or_a_network(page: Chrome, tested: pd.DataFrame) -> None:
+    assert sorted(shown(page)) == sorted(tested.index)
+    assert page.get_log("browser") == []
+    assert (
+        page.execute_script("return performance.getEntriesByType('resource').filter(r => /^http/.test(r.name)).length")
+        == 0
+    )
+    assert not re.search(r"(src|href)=\"?https?:", page.page_source)
+
+
+def test_every_picture_has_alt_text_and_loads(page: Chrome) -> None:
+    page.execute_script("document.querySelectorAll('img').forEach(image => image.loading = 'eager')")
+    script = "return [...document.images].filter(i => i.alt && i.naturalWidth > 0).length"
+    total = page.execute_script("return document.images.length")
+    for _ in range(50):
+        if page.execute_script(script) == total:
+            break
+    assert page.execute_script(script) == total > 0
+
+
+@pytest.mark.parametrize(("key", "column", "ascending"), [("dice", "dice", True), ("-size", "lesion_share", False)])
+def test_sorting_changes_the_order(page: Chrome, tested: pd.DataFrame, key: str, column: str, ascending: bool) -> None:
+    choose(page, "sort", key)
+    values = tested.loc[shown(page), column]
+    assert values.is_monotonic_increasing if ascending else values.is_monotonic_decreasing
+
+
+def test_filters_and_search_change_what_is_shown(page: Chrome, tested: pd.DataFrame) -> None:
+    choose(page, "class", "malignant")
+    assert sorted(shown(page)) == sorted(tested.index[tested["class"] == "malignant"])
+    assert page.find_element(By.ID, "shown").text == f"{len(shown(page))} of {len(tested)} images"
+    choose(page, "class", "")
+    kind = tested["kind"].iloc[0]
+    Select(page.find_element(By.ID, "kind")).select_by_visible_text(kind)
+    assert sorted(shown(page)) == sorted(tested.index[tested["kind"] == kind])
+    Select(page.find_element(By.ID, "kind")).select_by_visible_text("all")
+    page.find_element(By.ID, "search").send_keys(tested.index[2])
+    assert shown(page) == [tested.index[2]]
+
+
+def test_arrow_keys_step_through_and_the_address_links_to_the_image(page: Chrome, report: Path) -> None:
+    order = shown(page)
+    ActionChains(page).send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT).perform()
+    focused = page.switch_to.active_element
+    assert focused.get_attribute("data-id") == order[1]
+    address = page.current_url
+    assert address.endswith(str(focused.get_attribute("id")))
+    page.get("about:blank")
+    page.get(address)
+    assert page.switch_to.active_element.get_attribute("data-id") == order[1]
+
+
+def test_the_probability_and_the_mask_before_can_be_shown(page: Chrome) -> None:
+    before, after = (page.find_element(By.CSS_SELECTOR, f".case figcaption .{name}") for name in ("before", "after"))
+    probability = page.find_element(By.CSS_SELECTOR, ".case .probability")
+    assert (before.is_displayed(), after.is_displayed(), probability.is_displayed()) == (False, True, False)
+    page.find_element(By.ID, "before").click()
+    page.find_element(By.ID, "probability").click()
+    assert (before.is_displayed(), after.is_displayed(), probability.is_displayed()) == (True, False, True)
+
+
+def test_it_fits_a_phone(page: Chrome) -> None:
+    page.set_window_size(500, 900)
+    try:
+        wider = page.execute_script(
+            "return document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        )
+    finally:
+        page.set_window_size(1200, 900)
+    assert wider <= 0
+
+
+def test_the_contact_sheets_show_every_repeat(page: Chrome, report: Path) -> None:
+    groups = pd.read_csv(report.parent.parent / "data" / "groups.csv")
+    repeated = int(groups["group"].duplicated(keep=False).sum())
+    sheets = page.execute_script("return document.querySelectorAll('#repeats ~ .sheet figure').length")
+    flagged = page.execute_script("return document.querySelectorAll('#flagged ~ .sheet figure').length")
+    assert sheets - flagged == repeated
+
+
+def test_the_model_card_and_the_examples_are_of_this_run(report: Path, tested: pd.DataFrame) -> None:
+    card = (report.parent / "model_card.md").read_text(encoding="utf-8")
+    assert f"| all | {len(tested)} |" in card
+    assert "No medical device" in card
+    lesions = int((tested["class"] != "normal").sum())
+    assert len(list((report.parent / "examples").iterdir())) == 3 * min(10, lesions)
+
+
+@given(arrays(bool, (8, 9)))
+def test_filling_the_contour_path_gives_the_mask_back(mask: NDArray[np.bool_]) -> None:
+    rings = [
+        np.array([[float(number) - 0.5 for number in point.split()] for point in ring.split("L")])
+        .round()
+        .astype(np.int32)
+        for ring in contour_path(mask).replace("Z", "").split("M")[1:]
+    ]
+    filled = np.zeros(mask.shape, np.uint8)
+    for ring in rings:
+        cv2.fillPoly(filled, [ring], 1)
+    assert (filled >= mask).all()
+    assert bool(rings) == mask.any()
+
+
+def test_an_overlay_keeps_the_picture_and_draws_the_outline() -> None:
+    image, mask = np.full((50, 60), 90, np.uint8), np.zeros((50, 60), bool)
+    mask[10:30, 20:40] = True
+    drawn = overlay(image, [(mask, PREDICTION)])
+    assert drawn.shape == (50, 60, 3)
+    assert (drawn[45, 5] == 90).all()
+    assert tuple(drawn[10, 30]) == PREDICTION
