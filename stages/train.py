@@ -7,6 +7,7 @@ Seconds and images per second, which differ from run to run, go to logs/train-fo
 
 import argparse
 import json
+import sys
 import time
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
@@ -77,6 +78,7 @@ class Progress(keras.callbacks.Callback):
         super().__init__()
         self._batches, self._live, self._log = batches, live, log
         self._started = 0.0
+        self._seconds: list[float] = []
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Draw the order of the images and the key of the augmentation."""
@@ -87,12 +89,18 @@ class Progress(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Add a point to each curve, and a line to the log."""
         seconds = time.perf_counter() - self._started
+        self._seconds.append(seconds)
         for name, value in (logs or {}).items():
             self._live.log_metric(name, value)
         self._live.next_step()
         with self._log.open("a") as file:
             rate = self._batches.images_per_epoch / seconds
             print(f"epoch {epoch + 1}: {seconds:.2f} s, {rate:.1f} images/s with validation", file=file)
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:
+        """Tell how long it took."""
+        rate = self._batches.images_per_epoch / float(np.median(self._seconds))
+        print(f"{len(self._seconds)} epochs in {sum(self._seconds):.0f} s, median {rate:.1f} images/s with validation")
 
 
 def optimizer(train: Train, steps: int) -> keras.optimizers.Optimizer:
@@ -140,7 +148,7 @@ def fit(loaded: Params, training: Batches, validation: Batches, hardware: Device
             ),
             Progress(training, live, log),
         ],
-        verbose=2,
+        verbose=1 if sys.stdout.isatty() else 2,
     )
     return network
 

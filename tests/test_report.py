@@ -179,4 +179,5 @@ def test_an_overlay_keeps_the_picture_and_draws_the_outline() -> None:
     drawn = overlay(image, [(mask, PREDICTION)])
     assert drawn.shape == (50, 60, 3)
     assert (drawn[45, 5] == 90).all()
-    assert tuple(drawn[10, 30]) == PREDICTION
+    # Smoothed lines blend with what is below.
+    assert abs(drawn[10, 30].astype(int) - PREDICTION).max() < 40
