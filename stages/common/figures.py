@@ -88,12 +88,17 @@ def detect(scores: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, float]:
 
 
 def error_kinds(before: pd.Series, after: pd.Series) -> dict[str, Any]:
-    """How many images of each kind there are before and after, and how many post-processing mended and spoiled."""
+    """How many images of each kind there are before and after, and what post-processing did.
+
+    `mended` counts those of a kind that became good, `made` those that were of another kind before, good included, and
+    `spoiled` all that were good and are not any more.
+    """
     return {
         "before": {kind: int((before == kind).sum()) for kind in KINDS},
         "after": {kind: int((after == kind).sum()) for kind in KINDS},
         "mended": {kind: int(((before == kind) & (after == "good")).sum()) for kind in KINDS[1:]},
-        "made": {kind: int(((before == "good") & (after == kind)).sum()) for kind in KINDS[1:]},
+        "made": {kind: int(((before != kind) & (after == kind)).sum()) for kind in KINDS[1:]},
+        "spoiled": int(((before == "good") & (after != "good")).sum()),
     }
 
 
