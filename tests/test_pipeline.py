@@ -41,11 +41,11 @@ def imported(module: Path) -> set[Path]:
 def params_read(module: Path) -> set[str]:
     """Every `section` or `section.key` of the loaded params that a stage reads, by its own code and templates."""
     sections = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    text = (ROOT / module).read_text(encoding="utf-8")
-    if module.stem == "report":
-        text += "".join(path.read_text(encoding="utf-8") for path in (ROOT / "stages/templates").glob("*.j2"))
+    found = re.findall(r"\b(?:loaded|load\(\))\.(\w+)(?:\.(\w+))?", (ROOT / module).read_text(encoding="utf-8"))
+    for template in (ROOT / "stages/templates").glob("*.j2") if module.stem == "report" else ():
+        found += re.findall(r"\bparams\.(\w+)(?:\.(\w+))?", template.read_text(encoding="utf-8"))
     read = set()
-    for section, key in re.findall(r"\b(?:loaded|load\(\)|params)\.(\w+)(?:\.(\w+))?", text):
+    for section, key in found:
         if section not in sections:
             continue
         within = isinstance(sections[section], dict) and key in sections[section]

@@ -66,8 +66,8 @@ def shown(page: Chrome) -> list[str]:
     return [str(case.get_attribute("data-id")) for case in cases if case.is_displayed()]
 
 
-def choose(page: Chrome, control: str, value: str) -> None:
-    Select(page.find_element(By.ID, control)).select_by_value(value)
+def choose(page: Chrome, control: str, text: str) -> None:
+    Select(page.find_element(By.ID, control)).select_by_visible_text(text)
 
 
 def test_it_loads_every_test_image_without_an_error_or_a_network(page: Chrome, tested: pd.DataFrame) -> None:
@@ -90,9 +90,12 @@ def test_every_picture_has_alt_text_and_loads(page: Chrome) -> None:
     assert page.execute_script(script) == total > 0
 
 
-@pytest.mark.parametrize(("key", "column", "ascending"), [("dice", "dice", True), ("-size", "lesion_share", False)])
-def test_sorting_changes_the_order(page: Chrome, tested: pd.DataFrame, key: str, column: str, ascending: bool) -> None:
-    choose(page, "sort", key)
+@pytest.mark.parametrize(
+    ("text", "column", "ascending"),
+    [("Dice, worst first", "dice", True), ("lesion, largest first", "lesion_share", False)],
+)
+def test_sorting_changes_the_order(page: Chrome, tested: pd.DataFrame, text: str, column: str, ascending: bool) -> None:
+    choose(page, "sort", text)
     values = tested.loc[shown(page), column]
     assert values.is_monotonic_increasing if ascending else values.is_monotonic_decreasing
 
@@ -101,11 +104,11 @@ def test_filters_and_search_change_what_is_shown(page: Chrome, tested: pd.DataFr
     choose(page, "class", "malignant")
     assert sorted(shown(page)) == sorted(tested.index[tested["class"] == "malignant"])
     assert page.find_element(By.ID, "shown").text == f"{len(shown(page))} of {len(tested)} images"
-    choose(page, "class", "")
+    choose(page, "class", "all")
     kind = tested["kind"].iloc[0]
-    Select(page.find_element(By.ID, "kind")).select_by_visible_text(kind)
+    choose(page, "kind", kind)
     assert sorted(shown(page)) == sorted(tested.index[tested["kind"] == kind])
-    Select(page.find_element(By.ID, "kind")).select_by_visible_text("all")
+    choose(page, "kind", "all")
     page.find_element(By.ID, "search").send_keys(tested.index[2])
     assert shown(page) == [tested.index[2]]
 

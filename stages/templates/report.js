@@ -35,7 +35,7 @@ function step(event) {
   event.preventDefault();
 }
 
-document.querySelector(".controls").addEventListener("input", update);
+for (const event of ["input", "change"]) document.querySelector(".controls").addEventListener(event, update);
 document.addEventListener("keydown", step);
 update();
 if (location.hash) document.getElementById(location.hash.slice(1))?.focus();
