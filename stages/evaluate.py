@@ -7,7 +7,7 @@ stages/common/scores.py. Post-processing: stages/common/postprocess.py. Kinds of
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -33,21 +33,23 @@ from stages.common.scores import add_scores, count, dice, surface_distances
 Levels = NDArray[np.int64]
 
 
-def objective(steps: Steps, fold: int, prepared: Prepared) -> float:
+def objective(fold: int, prepared: Prepared) -> Callable[[Steps], float]:
     """Mean Dice over a fold's validation images, normal ones included, on the prepared grid without its padding."""
     rows = read_rows(paths.predictions(fold))
     probability = np.load(paths.predictions(fold) / PROBABILITY, mmap_mode="r")
-    validation = np.flatnonzero(rows["subset"] == "validation")
-    position = dict(zip(prepared.index["id"], range(len(prepared.index)), strict=True))
+    where = prepared.index.reset_index().set_index("id")["index"].loc[rows["id"]].to_numpy()
     boxes = letterboxes(prepared.index)
+    validation = np.flatnonzero(rows["subset"] == "validation").tolist()
 
-    def score_one(row: int) -> dict[str, int]:
-        where = position[rows.at[row, "id"]]
-        content = boxes[where].content
-        return count(binary_mask(content(probability[row]), steps), content(prepared.masks[where]) > 0)
+    def score_one(steps: Steps, row: int) -> dict[str, int]:
+        content = boxes[where[row]].content
+        return count(binary_mask(content(probability[row]), steps), content(prepared.masks[where[row]]) > 0)
 
-    counts = pd.DataFrame(map_on_all_cores(score_one, validation.tolist()))
-    return float(dice(*(counts[name].to_numpy() for name in ("tp", "fp", "fn"))).mean())
+    def measure(steps: Steps) -> float:
+        counts = pd.DataFrame(map_on_all_cores(partial(score_one, steps), validation))
+        return float(dice(*(counts[name].to_numpy() for name in ("tp", "fp", "fn"))).mean())
+
+    return measure
 
 
 def score(steps: Steps, prediction: Prediction) -> tuple[list[dict[str, Any]], Levels]:
@@ -83,7 +85,7 @@ def evaluate_fold(
 
 def fit_fold(fold: int, loaded: Params, prepared: Prepared) -> dict[str, Any]:
     """What was fitted on a fold's validation images, and the objective before and after."""
-    measure = partial(objective, fold=fold, prepared=prepared)
+    measure = objective(fold, prepared)
     candidates = {name: getattr(loaded.postprocess, name) for name in type(loaded.postprocess).model_fields}
     steps, reached = fit(candidates, measure, loaded.evaluate.least_gain)
     gained = {"validation_dice_before": measure(Steps()), "validation_dice_after": reached}

@@ -4,8 +4,6 @@ Writes data/predictions/fold-0 with probability.npy (uint8 [n, size, size], in s
 memory-mappable) and index.csv: id and subset of each row.
 """
 
-import argparse
-
 import numpy as np
 import pandas as pd
 from tqdm import trange
@@ -13,7 +11,7 @@ from tqdm import trange
 from stages.common import device, model_files, params, paths
 from stages.common.errors import command
 from stages.common.files import written_aside
-from stages.common.folds import subsets
+from stages.common.folds import read_fold, subsets
 from stages.common.inference import probabilities
 from stages.common.predictions import INDEX, PROBABILITY
 from stages.common.prepared import Prepared
@@ -24,9 +22,7 @@ _BATCH = 16
 @command
 def main() -> None:
     """Predict one fold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fold", type=int, required=True, help="the fold that the network has not seen")
-    fold = parser.parse_args().fold
+    fold = read_fold(__doc__ or "")
     loaded = params.load()
     hardware = device.configure(loaded.train.device, loaded.train.precision, loaded.seed)
     network = model_files.load(paths.model(fold), hardware.precision)

@@ -5,7 +5,6 @@ metrics/train/fold-0 with a curve for each figure and record.json: device, versi
 Seconds and images per second, which differ from run to run, go to logs/train-fold-0.log.
 """
 
-import argparse
 import json
 import sys
 import time
@@ -25,7 +24,7 @@ from stages.common.batches import Batches
 from stages.common.device import Device
 from stages.common.errors import UserError, command
 from stages.common.files import written_aside
-from stages.common.folds import subsets
+from stages.common.folds import read_fold, subsets
 from stages.common.losses import BceDice, LesionDice
 from stages.common.network import attention_unet
 from stages.common.params import Augment, Params, Train
@@ -167,9 +166,7 @@ def record(hardware: Device, network: keras.Model, images: dict[str, int]) -> di
 @command
 def main() -> None:
     """Train one fold."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--fold", type=int, required=True, help="the fold that is left for the test")
-    fold = parser.parse_args().fold
+    fold = read_fold(__doc__ or "")
     loaded = params.load()
     hardware = device.configure(loaded.train.device, loaded.train.precision, loaded.seed)
     prepared = Prepared.open(paths.PREPARED)

@@ -1,11 +1,20 @@
 """Which images train, validate and test when a fold is run."""
 
+import argparse
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 # The fold of an image that the audit dropped.
 UNUSED = -1
+
+
+def read_fold(description: str) -> int:
+    """The fold that the command line names: `--fold 0`."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--fold", type=int, required=True, help="the fold that is left for the test")
+    return parser.parse_args().fold
 
 
 def subsets(folds: pd.Series, fold: int) -> NDArray[np.str_]:
