@@ -66,14 +66,14 @@ def test_a_refused_download_leaves_what_was_there(
     release: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     values = Path("params.yaml").read_text(encoding="utf-8")
-    workplace = tmp_path / "workplace"
-    (workplace / "data" / "raw").mkdir(parents=True)
-    (workplace / "data" / "raw" / "before").touch()
-    (workplace / "params.yaml").write_text(
+    checkout = tmp_path / "checkout"
+    (checkout / "data" / "raw").mkdir(parents=True)
+    (checkout / "data" / "raw" / "before").touch()
+    (checkout / "params.yaml").write_text(
         values.replace("source: phantom", "source: custom").replace("archive: null", f"archive: {release}")
     )
     (release / "benign" / "benign (1)_mask.png").unlink()
-    monkeypatch.chdir(workplace)
+    monkeypatch.chdir(checkout)
     with pytest.raises(SystemExit) as end:
         download.main()
     assert "benign (1).png: has no mask" in str(end.value.code)

@@ -25,7 +25,7 @@ def network() -> keras.Model:
 
 
 @pytest.fixture
-def workplace(network: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def checkout(network: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with params, the network as fold 0 and a threshold, as the pipeline leaves them."""
     (tmp_path / "params.yaml").write_text(Path("params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
     (tmp_path / "metrics").mkdir()
@@ -48,7 +48,7 @@ def scan_image(height: int = 60, width: int = 90) -> np.ndarray:
 
 
 def test_the_mask_has_the_size_of_the_image_white_lesion_and_black_ground(
-    workplace: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write("scan.png", scan_image())
     run(monkeypatch, "scan.png", "--overlay")
@@ -61,7 +61,7 @@ def test_the_mask_has_the_size_of_the_image_white_lesion_and_black_ground(
     assert (overlay[..., 0] != overlay[..., 2]).any()
 
 
-def test_a_folder_keeps_its_structure(workplace: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_keeps_its_structure(checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("scans/a/one.png", "scans/b/one.png", "scans/two.bmp"):
         write(name, scan_image())
     run(monkeypatch, "scans", "--output", "masks")
@@ -84,20 +84,20 @@ def test_a_folder_keeps_its_structure(workplace: Path, write: Write, monkeypatch
     ],
 )
 def test_bad_input_is_told_and_nothing_is_written(
-    workplace: Path, write: Write, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
 ) -> None:
     write("scan.png", scan_image())
     write("other/scan.png", scan_image())
-    (workplace / "empty").mkdir()
-    (workplace / "damaged.png").write_bytes(b"damaged")
-    before = sorted(workplace.rglob("*"))
+    (checkout / "empty").mkdir()
+    (checkout / "damaged.png").write_bytes(b"damaged")
+    before = sorted(checkout.rglob("*"))
     with pytest.raises(SystemExit) as end:
         run(monkeypatch, *arguments)
     assert told in str(end.value.code)
-    assert sorted(workplace.rglob("*")) == before
+    assert sorted(checkout.rglob("*")) == before
 
 
-def test_a_mask_is_replaced_only_when_asked(workplace: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mask_is_replaced_only_when_asked(checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write("scan.png", scan_image())
     earlier = write("segmented/scan.png", np.zeros((2, 2), np.uint8))
     with pytest.raises(SystemExit, match="exists"):
@@ -107,9 +107,9 @@ def test_a_mask_is_replaced_only_when_asked(workplace: Path, write: Write, monke
     assert np.asarray(cv2.imread(str(earlier))).shape == (60, 90, 3)
 
 
-def test_a_model_without_a_threshold_is_told(workplace: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_model_without_a_threshold_is_told(checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write("scan.png", scan_image())
-    (workplace / "metrics" / "postprocess.json").unlink()
+    (checkout / "metrics" / "postprocess.json").unlink()
     with pytest.raises(SystemExit, match="no post-processing for fold-0"):
         run(monkeypatch, "scan.png")
     run(monkeypatch, "scan.png", "--threshold", "0.4")
