@@ -6,6 +6,7 @@ trained and the post-processing fitted for it. For research, no medical device.
 """
 
 import argparse
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -25,6 +26,8 @@ from stages.common.postprocess import Steps, binary_mask, read_steps
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff"}
 
+_MASK_STEM = re.compile(r".*_mask(_\d+)?")
+
 
 @dataclass(frozen=True)
 class Job:
@@ -40,14 +43,14 @@ class Job:
 
 
 def plan_jobs(inputs: Iterable[Path], output: Path) -> list[Job]:
-    """A job for each file, and for each image in each folder, whose structure is kept.
+    """A job for each file, and for each image in each folder, whose structure is kept; masks of a release are let be.
 
     UserError where an input doesn't exist, a folder holds no image, or two masks would have the same name.
     """
     jobs = []
     for path in inputs:
         if path.is_dir():
-            found = sorted(file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
+            found = sorted(file for file in path.rglob("*") if _is_scan(file))
             if not found:
                 raise UserError(f"{path}: holds no image ({', '.join(sorted(SUFFIXES))}).")
             jobs += [Job(file, output / file.relative_to(path).with_suffix(".png")) for file in found]
@@ -60,6 +63,10 @@ def plan_jobs(inputs: Iterable[Path], output: Path) -> list[Job]:
         if targets[job.mask] > 1:
             raise UserError(f"{job.image}: its mask {job.mask} would overwrite another one. Segment the two apart.")
     return jobs
+
+
+def _is_scan(file: Path) -> bool:
+    return file.is_file() and file.suffix.lower() in SUFFIXES and not _MASK_STEM.fullmatch(file.stem)
 
 
 def check_targets(jobs: list[Job], overwrite: bool) -> None:

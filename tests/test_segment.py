@@ -61,8 +61,10 @@ def test_the_mask_has_the_size_of_the_image_white_lesion_and_black_ground(
     assert (overlay[..., 0] != overlay[..., 2]).any()
 
 
-def test_a_folder_keeps_its_structure(checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("scans/a/one.png", "scans/b/one.png", "scans/two.bmp"):
+def test_a_folder_keeps_its_structure_and_its_masks_are_let_be(
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("scans/a/one.png", "scans/a/one_mask.png", "scans/b/one.png", "scans/two.bmp", "scans/two_mask_1.png"):
         write(name, scan_image())
     run(monkeypatch, "scans", "--output", "masks")
     assert sorted(str(path.relative_to("masks")) for path in Path("masks").rglob("*.png")) == [
