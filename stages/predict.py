@@ -4,13 +4,12 @@ Writes data/predictions/fold-0 with probability.npy (uint8 [n, size, size], in s
 memory-mappable) and index.csv: id and subset of each row.
 """
 
-import numpy as np
 import pandas as pd
 from tqdm import trange
 
 from stages.common import device, model_files, params, paths
 from stages.common.errors import command
-from stages.common.files import written_aside
+from stages.common.files import written_aside, written_rows
 from stages.common.folds import read_fold, subsets
 from stages.common.inference import probabilities
 from stages.common.predictions import INDEX, PROBABILITY
@@ -32,11 +31,10 @@ def main() -> None:
     with written_aside(paths.predictions(fold)) as folder:
         folder.mkdir()
         shape = (len(rows), prepared.size, prepared.size)
-        probability = np.lib.format.open_memmap(folder / PROBABILITY, "w+", np.uint8, shape)
-        for start in trange(0, len(rows), _BATCH, desc="predict", unit="batch", disable=None):
-            batch = slice(start, start + _BATCH)
-            probability[batch] = probabilities(network, prepared.images[rows.index[batch]], loaded.predict.mirror)
-        probability.flush()
+        with written_rows(folder / PROBABILITY, shape) as add:
+            for start in trange(0, len(rows), _BATCH, desc="predict", unit="batch", disable=None):
+                batch = rows.index[start : start + _BATCH]
+                add(probabilities(network, prepared.images[batch], loaded.predict.mirror))
         rows[["id", "subset"]].to_csv(folder / INDEX, index=False)
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 
 from stages.common import params, paths
 from stages.common.errors import command
-from stages.common.files import written_aside
+from stages.common.files import written_aside, written_rows
 from stages.common.images import Grey, Letterbox, Mask, map_on_all_cores, read_grey
 from stages.common.prepared import IMAGES, INDEX, MASKS
 from stages.common.release import Case, read_merged_mask, scan
@@ -28,15 +28,13 @@ def prepare_case(case: Case, size: int) -> tuple[Grey, Mask, Letterbox]:
 def prepare(cases: list[Case], size: int, folder: Path) -> None:
     """Write the arrays and the index of `cases` to `folder`."""
     shape = (len(cases), size, size)
-    images = np.lib.format.open_memmap(folder / IMAGES, "w+", np.uint8, shape)
-    masks = np.lib.format.open_memmap(folder / MASKS, "w+", np.uint8, shape)
     rows = []
     prepared = map_on_all_cores(lambda case: prepare_case(case, size), cases, "prepare")
-    for position, (case, (image, mask, box)) in enumerate(zip(cases, prepared, strict=True)):
-        images[position], masks[position] = image, mask
-        rows.append({"id": case.id, "class": case.cls, **box.geometry()})
-    images.flush()
-    masks.flush()
+    with written_rows(folder / IMAGES, shape) as add_image, written_rows(folder / MASKS, shape) as add_mask:
+        for case, (image, mask, box) in zip(cases, prepared, strict=True):
+            add_image(image)
+            add_mask(mask.astype(np.uint8))
+            rows.append({"id": case.id, "class": case.cls, **box.geometry()})
     pd.DataFrame(rows).to_csv(folder / INDEX, index=False)
 
 

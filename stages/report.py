@@ -4,7 +4,6 @@ The report is one self-contained file: headline figures, charts, a gallery of ev
 the audit. The examples are the ten worst, ten median and ten best lesion images, for `dvc plots`.
 """
 
-import base64
 import json
 from collections.abc import Hashable
 from dataclasses import dataclass
@@ -12,17 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import cv2
-import jinja2
-import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from stages.common import charts, error_kinds, params, paths
 from stages.common.errors import command
 from stages.common.files import written_aside
 from stages.common.images import Grey, map_on_all_cores, read_grey
 from stages.common.overlay import PREDICTION, TRUTH, contour_path, encode, overlay
+from stages.common.pages import jpeg, render, shrink, shrink_mask
 from stages.common.params import Params
 from stages.common.postprocess import Steps, binary_mask, read_steps
 from stages.common.predictions import Prediction, map_predictions
@@ -30,7 +26,6 @@ from stages.common.prepared import read_index
 from stages.common.quality import FLAGS
 from stages.common.release import Case, read_merged_mask, scan
 
-TEMPLATES = Path(__file__).parent / "templates"
 _WIDTH = 320
 _SMALL_WIDTH = 160
 _EXAMPLES = 10
@@ -46,22 +41,6 @@ class Tile:
     height: int
     contours: dict[str, str]
     example: bytes
-
-
-def shrink(pixels: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    """Scale uint8 [height, width] to a width, by area averaging."""
-    size = (width, max(1, round(width * pixels.shape[0] / pixels.shape[1])))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
-
-
-def shrink_mask(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
-    """Scale bool [height, width] to a width: true where at least half of a pixel is."""
-    return shrink(mask.astype(np.uint8) * 255, width) > 127
-
-
-def jpeg(picture: NDArray[np.uint8]) -> str:
-    """A picture as base64 text for the page."""
-    return base64.b64encode(encode(picture, ".jpg")).decode()
 
 
 def draw_tile(steps: Steps, prediction: Prediction) -> Tile | None:
@@ -171,16 +150,6 @@ def facts(loaded: Params) -> dict[str, Any]:
         "audit": json.loads(paths.AUDIT.read_text()),
         "kinds": error_kinds,
     }
-
-
-def render(template: str, **values: Any) -> str:
-    """Fill a template; a name that it misses is an error."""
-    loader = jinja2.FileSystemLoader(TEMPLATES)
-    escape = jinja2.select_autoescape(["html.j2"])
-    environment = jinja2.Environment(
-        loader=loader, autoescape=escape, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
-    return environment.get_template(template).render(**values)
 
 
 def print_summary(figures: dict[str, Any]) -> None:

@@ -1,9 +1,10 @@
 """What several tests build on: a small release on disk, and a clone of this repository with a tiny run in it."""
 
+import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,10 @@ import numpy as np
 import pytest
 import yaml
 from numpy.typing import NDArray
+from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
 ROOT = Path(__file__).parent.parent
+DVC = (sys.executable, "-m", "dvc")
 
 Write = Callable[[str, NDArray[Any]], Path]
 
@@ -56,13 +59,13 @@ TINY = {
     "prepare": {"size": 64},
     "split": {"folds": 3, "run": [0, 1]},
     "network": {"stem": 2, "width": 4, "depth": 3},
-    "train": {"epochs": 2},
+    "train": {"epochs": 3},
 }
 
 
 @pytest.fixture(scope="session")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of the working tree, uncommitted changes included, with params for a tiny phantom run."""
+    """A clone of the working tree, uncommitted changes included, with a tiny phantom run, committed."""
     folder = tmp_path_factory.mktemp("clone")
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in run(ROOT, *listed).split("\0"):
@@ -74,16 +77,59 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
         values[section] = {**values[section], **changes} if isinstance(changes, dict) else changes
     (folder / "params.yaml").write_text(yaml.safe_dump(values))
     run(folder, "git", "init", "--quiet")
-    run(folder, "git", "add", "--all")
-    run(folder, "git", "-c", "user.name=test", "-c", "user.email=test@localhost", "commit", "--quiet", "-m", "Tiny run")
+    commit(folder, "Code and params")
+    dvc(folder, "repro")
+    commit(folder, "Tiny run")
     return folder
 
 
-def run(folder: Path, *command: str) -> str:
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+def commit(folder: Path, message: str) -> None:
+    """Commit all that Git doesn't ignore."""
+    run(folder, "git", "add", "--all")
+    run(folder, "git", "commit", "--quiet", "--message", message)
+
+
+@pytest.fixture
+def git_clone(clone: Path, tmp_path: Path) -> Path:
+    """A clone of the tiny run by Git alone: no data, no cache."""
+    run(tmp_path, "git", "clone", "--quiet", str(clone), "git-clone")
+    return tmp_path / "git-clone"
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Chrome]:
+    """A headless Chromium that reaches no network."""
+    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
+    if not binary or not driver:
+        pytest.skip("Chromium is missing: apt-get install chromium chromium-driver")
+    options = ChromeOptions()
+    options.binary_location = binary
+    for argument in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-sync"):
+        options.add_argument(f"--{argument}")
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    started = Chrome(options=options, service=ChromeService(driver))
+    started.set_window_size(1200, 900)
+    yield started
+    started.quit()
+
+
+# Git asks who commits, which a fresh machine doesn't know.
+SOMEBODY = {f"GIT_{role}_{field}": "test@localhost" for role in ("AUTHOR", "COMMITTER") for field in ("NAME", "EMAIL")}
+
+
+def run(folder: Path, *command: str, **environment: str) -> str:
+    """What a command prints that has to succeed, run in a folder."""
+    done = attempt(folder, *command, **environment)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
 
-def dvc(folder: Path, *arguments: str) -> str:
-    return run(folder, sys.executable, "-m", "dvc", *arguments)
+def attempt(folder: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """What a command does, run in a folder."""
+    variables = os.environ | SOMEBODY | environment
+    return subprocess.run(command, cwd=folder, env=variables, capture_output=True, text=True, check=False)
+
+
+def dvc(folder: Path, *arguments: str, **environment: str) -> str:
+    """What a DVC command prints that has to succeed, run in a folder."""
+    return run(folder, *DVC, *arguments, **environment)

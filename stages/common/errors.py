@@ -13,13 +13,13 @@ class UserError(Exception):
 
 
 def command(main: Callable[P, None]) -> Callable[P, None]:
-    """Make `main` end with exit code 1 and the bare message where it raises a UserError."""
+    """Make `main` end with exit code 1 and the bare message where it raises a UserError or a file can't be used."""
 
     @functools.wraps(main)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             main(*args, **kwargs)
-        except UserError as error:
+        except (UserError, OSError) as error:
             sys.exit(f"error: {error}")
 
     return wrapped

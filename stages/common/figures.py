@@ -102,20 +102,17 @@ def error_kinds(before: pd.Series, after: pd.Series) -> dict[str, Any]:
     }
 
 
-def headline(figures: dict[str, Any]) -> dict[str, Any]:
-    """The few figures that two runs are compared by."""
+def headline(figures: dict[str, Any]) -> dict[str, float]:
+    """The few figures that `dvc metrics` and `dvc exp show` print."""
     after = figures["after"]
-    short: dict[str, Any] = {}
+    short: dict[str, float] = {}
     if "lesion" in after:
-        means = after["lesion"]["mean per image"]
-        short["lesion_dice"] = means["dice"]["value"]
-        short["lesion_dice_low"], short["lesion_dice_high"] = means["dice"]["low"], means["dice"]["high"]
-        short["lesion_iou"] = means["iou"]["value"]
+        short["lesion_dice"] = after["lesion"]["mean per image"]["dice"]["value"]
     if "normal" in after:
         short["normals_clean"] = after["normal"]["normals left clean"]["value"]
     if "detection" in figures:
         short["auc"] = figures["detection"]["auc"]
-    return short
+    return {name: round(value, 3) for name, value in short.items()}
 
 
 def precision_recall(inside: np.ndarray, outside: np.ndarray) -> pd.DataFrame:

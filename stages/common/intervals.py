@@ -4,7 +4,7 @@ Groups are drawn with replacement, as many as there are; a statistic is computed
 the middle of the results (percentile method; Efron & Tibshirani 1993, Field & Welsh, JRSS B 69, 2007).
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -36,11 +36,14 @@ class Bootstrap:
         self, scores: NDArray[np.float64], positive: NDArray[np.bool_], groups: NDArray[np.int64]
     ) -> tuple[float, float]:
         """The interval of the area under the ROC curve of scores [n]; draws of one class alone are left out."""
+        return self.statistic(lambda weights: weighted_auc(scores, positive, weights), groups)
+
+    def statistic(
+        self, compute: Callable[[NDArray[np.float64]], NDArray[np.float64]], groups: NDArray[np.int64]
+    ) -> tuple[float, float]:
+        """The interval of what `compute` makes [draws] of how often each image is drawn [draws, n], by groups [n]."""
         groups = np.unique(groups, return_inverse=True)[1]
-        found = [
-            weighted_auc(scores, positive, weights[:, groups].astype(float))
-            for weights in self._weights(groups.max() + 1)
-        ]
+        found = [compute(weights[:, groups].astype(float)) for weights in self._weights(groups.max() + 1)]
         return self._interval(np.concatenate(found))
 
     def _weights(self, groups: int) -> Iterator[NDArray[np.int64]]:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import keras
 
+from stages.common.device import policy
 from stages.common.errors import UserError
 
 # The earliest time that a zip entry can carry, and what stands for the date inside.
@@ -37,10 +38,9 @@ def load(path: Path, precision: str) -> keras.Model:
 
 def with_precision(network: keras.Model, precision: str) -> keras.Model:
     """A copy of `network` with the same weights that computes in `precision`; logits stay float32."""
-    policy = precision if precision == "float32" else f"mixed_{precision}"
 
     def copy(layer: keras.Layer) -> keras.Layer:
-        dtype = "float32" if layer.name == "logits" else policy
+        dtype = "float32" if layer.name == "logits" else policy(precision)
         return layer.__class__.from_config({**layer.get_config(), "dtype": dtype})
 
     clone = keras.models.clone_model(network, clone_function=copy)

@@ -25,7 +25,7 @@ def attention_unet(size: int, stem: int, width: int, depth: int, dropout: float,
         x = layers.MaxPooling2D()(x)
         x = _convolution(x, width * 2**level, 3)
         x = _convolution(x, width * 2**level, 3)
-    x = layers.Dropout(dropout, seed=seed)(x)
+    x = layers.Dropout(dropout, seed=seed, name="dropout")(x)
     for level in reversed(range(depth - 1)):
         filters = width * 2**level
         skip = attention_gate(skips[level], gate=x, filters=max(1, filters // 2))

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 PARAMS = Path("params.yaml")
+PIPELINE = Path("dvc.yaml")
 
 RAW = Path("data/raw")
 PREPARED = Path("data/prepared")
@@ -23,6 +24,11 @@ LOGS = Path("logs")
 def model(fold: int) -> Path:
     """The network trained for a fold."""
     return Path(f"models/fold-{fold}.keras")
+
+
+def checkpoint(fold: int) -> Path:
+    """The state of a fold's unfinished training; gone when it has finished."""
+    return Path(f"models/fold-{fold}.checkpoint")
 
 
 def history(fold: int) -> Path:

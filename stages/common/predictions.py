@@ -35,11 +35,12 @@ def read_rows(folder: Path) -> pd.DataFrame:
 def map_predictions(
     work: Callable[[Prediction], T], folder: Path, cases: Sequence[Case], index: pd.DataFrame, label: str
 ) -> Iterator[T]:
-    """Yield work(prediction) for each row of a fold's predictions, in order, computed on every core.
+    """Yield work(prediction) for each row of a fold's predictions that `cases` hold, in order, on every core.
 
     `index` is the one of the prepared data, whose geometry takes each probability back to its native grid.
     """
     rows = read_rows(folder)
+    rows = rows[rows["id"].isin([case.id for case in cases])]
     probability = np.load(folder / PROBABILITY, mmap_mode="r")
     case_by_id = {case.id: case for case in cases}
     box_by_id = dict(zip(index["id"], letterboxes(index), strict=True))

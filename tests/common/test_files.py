@@ -1,8 +1,10 @@
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from stages.common.files import written_aside
+from stages.common.errors import UserError
+from stages.common.files import written_aside, written_rows
 
 
 def test_an_output_appears_whole(tmp_path: Path) -> None:
@@ -38,3 +40,21 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path, kind: 
         fail()
     assert [path.name for path in tmp_path.iterdir()] == ["output"]
     assert target.read_text() == "old"
+
+
+def test_a_failing_disk_is_told_with_the_name_of_the_output(tmp_path: Path) -> None:
+    def fill() -> None:
+        with written_aside(tmp_path / "scores.csv"), Path("/dev/full").open("w") as full:
+            full.write("more than it holds")
+
+    with pytest.raises(UserError, match=r"scores\.csv: could not be made .*No space left"):
+        fill()
+
+
+def test_rows_written_one_by_one_make_the_file_that_numpy_writes(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).integers(0, 256, (5, 4, 3), dtype=np.uint8)
+    np.save(tmp_path / "whole.npy", rows)
+    with written_rows(tmp_path / "rows.npy", rows.shape) as add:
+        for part in (rows[:2], rows[2], rows[3:, :, ::-1][:, :, ::-1]):
+            add(part)
+    assert (tmp_path / "rows.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
