@@ -35,6 +35,7 @@ class Revision:
         # Only now, since DVC takes a second to load.
         from dvc.api import DVCFileSystem  # noqa: PLC0415
         from dvc.exceptions import DvcException  # noqa: PLC0415
+        from dvc_data.index import DataIndexDirError  # noqa: PLC0415
 
         kept = DVCFileSystem(".", rev=self.commit)
         for pattern in files:
@@ -43,7 +44,7 @@ class Revision:
                     target = folder / found
                     target.parent.mkdir(parents=True, exist_ok=True)
                     kept.get(found, str(target), recursive=True)
-            except (DvcException, FileNotFoundError) as error:
+            except (DvcException, DataIndexDirError, OSError) as error:
                 raise UserError(
                     f"{self.name}: its {pattern} is neither in DVC's cache nor in a remote. Check that commit out and "
                     "make it with `uv run dvc repro --pull`."

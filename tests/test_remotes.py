@@ -1,0 +1,288 @@
+"""Push and pull against real servers on this machine, by the lines that the README prints."""
+
+import getpass
+import os
+import re
+import secrets
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from abc import abstractmethod
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import boto3
+import psutil
+import pytest
+from conftest import DVC, ROOT, attempt, commit, dvc, run
+
+SECRET = secrets.token_hex()
+
+
+def block_of_readme(title: str) -> str:
+    """The commands that the README prints under a bold title."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    match = re.search(rf"^\*\*{re.escape(title)}\*\*.*?^```\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
+    assert match, f"the README has no block under **{title}**"
+    return match[1]
+
+
+def configure(folder: Path, title: str, values: dict[str, str]) -> None:
+    """Run the README's lines up to the push, with `values` in place of its examples."""
+    block = block_of_readme(title)
+    for example, value in values.items():
+        assert example in block
+        block = block.replace(example, value)
+    *settings, push = (shlex.split(line) for line in block.splitlines())
+    assert push[-2:] == ["dvc", "push"]
+    for words in settings:
+        assert words[:3] == ["uv", "run", "dvc"]
+        run(folder, *DVC, *words[3:])
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return listener.getsockname()[1]
+
+
+class Remote:
+    """A place to push to; `title` is the README's, `values` are what stands for its examples."""
+
+    title: str
+    values: dict[str, str]
+
+    def __init__(self, folder: Path) -> None:
+        self.store = folder / "store"
+        self.store.mkdir()
+
+    @abstractmethod
+    def start(self) -> None:
+        """Serve, if it takes a server."""
+
+    @abstractmethod
+    def stop(self) -> None:
+        """Kill the server with all its children."""
+
+    def stored(self) -> int:
+        """How many files there are, unfinished ones included."""
+        return sum(path.is_file() for path in self.store.rglob("*"))
+
+    def damage(self) -> None:
+        """Flip two bytes in the largest object."""
+        largest = max((path for path in self.store.rglob("*") if path.is_file()), key=lambda path: path.stat().st_size)
+        largest.chmod(0o644)
+        largest.write_bytes(flipped(largest.read_bytes()))
+
+
+def flipped(content: bytes) -> bytes:
+    middle = len(content) // 2
+    return content[:middle] + bytes(byte ^ 0xFF for byte in content[middle : middle + 2]) + content[middle + 2 :]
+
+
+class SharedFolder(Remote):
+    title = "A shared folder"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.values = {"/mnt/shared/breast": str(self.store)}
+
+
+class Server(Remote):
+    """A remote behind a process that listens on a port of this machine."""
+
+    program: str
+    package: str
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.folder, self.port = folder, free_port()
+        self.process: subprocess.Popen[bytes] | None = None
+
+    @abstractmethod
+    def command(self) -> list[str]:
+        """What serves."""
+
+    def start(self) -> None:
+        if not shutil.which(self.program):
+            pytest.skip(f"{self.program} is missing: apt-get install {self.package}")
+        with (self.folder / "log").open("ab") as log:
+            self.process = subprocess.Popen(self.command(), cwd=self.folder, stdout=log, stderr=log)
+        for _ in range(400):
+            with socket.socket() as probe:
+                if probe.connect_ex(("127.0.0.1", self.port)) == 0:
+                    return
+            time.sleep(0.05)
+        pytest.fail((self.folder / "log").read_text())
+
+    def stop(self) -> None:
+        if self.process:
+            for child in psutil.Process(self.process.pid).children(recursive=True):
+                child.kill()
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+
+class Ssh(Server):
+    title, program, package = "SSH", "/usr/sbin/sshd", "openssh-server"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.values = {
+            "ssh://me@example.org/breast": f"ssh://{getpass.getuser()}@127.0.0.1:{self.port}{self.store}",
+            "~/.ssh/id_ed25519": str(folder / "key"),
+        }
+
+    def command(self) -> list[str]:
+        for name in ("key", "host_key"):
+            if not (self.folder / name).exists():
+                run(self.folder, "ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", name)
+        Path("/run/sshd").mkdir(exist_ok=True)
+        settings = {
+            "ListenAddress": "127.0.0.1",
+            "Port": self.port,
+            "HostKey": self.folder / "host_key",
+            "AuthorizedKeysFile": self.folder / "key.pub",
+            "PidFile": "none",
+            "PasswordAuthentication": "no",
+            "PermitRootLogin": "yes",
+            "StrictModes": "no",
+            "UsePAM": "no",
+            "Subsystem": "sftp internal-sftp",
+        }
+        (self.folder / "sshd_config").write_text("".join(f"{key} {value}\n" for key, value in settings.items()))
+        return [self.program, "-D", "-e", "-f", str(self.folder / "sshd_config")]
+
+
+class WebDav(Server):
+    title, program, package = "WebDAV", "/usr/sbin/nginx", "nginx-light libnginx-mod-http-dav-ext"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.values = {"webdavs://example.org/breast": f"webdav://127.0.0.1:{self.port}", "MY_PASSWORD": SECRET}
+
+    def command(self) -> list[str]:
+        (self.folder / "users").write_text(f"me:{{PLAIN}}{SECRET}\n")
+        spools = "".join(f"{kind}_temp_path {kind}; " for kind in ("proxy", "fastcgi", "uwsgi", "scgi"))
+        (self.folder / "nginx.conf").write_text(f"""
+            load_module /usr/lib/nginx/modules/ngx_http_dav_ext_module.so;
+            daemon off; pid nginx.pid; error_log stderr; user {getpass.getuser()};
+            events {{}}
+            http {{
+                access_log off; {spools} client_max_body_size 0; client_body_temp_path {self.store}/unfinished;
+                server {{
+                    listen 127.0.0.1:{self.port}; root {self.store}; auth_basic remote; auth_basic_user_file users;
+                    location / {{
+                        dav_methods PUT DELETE MKCOL COPY MOVE; dav_ext_methods PROPFIND OPTIONS;
+                        create_full_put_path on;
+                    }}
+                }}
+            }}
+        """)
+        return [self.program, "-p", str(self.folder), "-c", "nginx.conf"]
+
+
+class S3(Server):
+    title, program, package = "S3 and compatible", sys.executable, "python3"
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder)
+        self.endpoint = f"http://127.0.0.1:{self.port}"
+        self.values = {"https://s3.example.org": self.endpoint, "MY_KEY": "somebody", "MY_SECRET": SECRET}
+
+    def command(self) -> list[str]:
+        return [self.program, "-m", "moto.server", "--host", "127.0.0.1", "--port", str(self.port)]
+
+    def start(self) -> None:
+        super().start()
+        keys = {"aws_access_key_id": "somebody", "aws_secret_access_key": SECRET, "region_name": "us-east-1"}
+        self.bucket = boto3.resource("s3", endpoint_url=self.endpoint, **keys).create_bucket(Bucket="my-bucket")
+
+    def stored(self) -> int:
+        return sum(1 for _ in self.bucket.objects.all())
+
+    def damage(self) -> None:
+        largest = max(self.bucket.objects.all(), key=lambda entry: entry.size)
+        largest.put(Body=flipped(largest.get()["Body"].read()))
+
+
+@pytest.fixture(params=[SharedFolder, S3, Ssh, WebDav], ids=lambda kind: kind.title)
+def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Remote]:
+    """Each kind of remote, serving."""
+    (tmp_path / "server").mkdir()
+    serving: Remote = request.param(tmp_path / "server")
+    serving.start()
+    yield serving
+    serving.stop()
+
+
+@pytest.fixture
+def pusher(clone: Path, tmp_path: Path, remote: Remote) -> Path:
+    """A copy of the tiny run, DVC's cache included, with the remote set up as the README says, and committed."""
+    copy = shutil.copytree(clone, tmp_path / "pusher")
+    configure(copy, remote.title, remote.values)
+    commit(copy, "Add a remote")
+    return copy
+
+
+@pytest.fixture
+def new_clone(pusher: Path, tmp_path: Path, remote: Remote) -> Callable[[str], Path]:
+    """Clone what was pushed, by Git alone, with the keys to the remote."""
+
+    def make(name: str) -> Path:
+        run(tmp_path, "git", "clone", "--quiet", str(pusher), name)
+        if (pusher / ".dvc/config.local").exists():
+            shutil.copy(pusher / ".dvc/config.local", tmp_path / name / ".dvc/config.local")
+        return tmp_path / name
+
+    return make
+
+
+def test_what_is_pushed_is_pulled_elsewhere_and_damage_is_told(
+    remote: Remote, pusher: Path, new_clone: Callable[[str], Path]
+) -> None:
+    dvc(pusher, "push")
+    puller = new_clone("puller")
+    dvc(puller, "pull")
+    assert "up to date" in dvc(puller, "status")
+    assert (puller / "models/fold-0.keras").read_bytes() == (pusher / "models/fold-0.keras").read_bytes()
+    remote.damage()
+    deceived = attempt(new_clone("deceived"), *DVC, "pull")
+    assert deceived.returncode != 0
+    assert "failed to pull" in deceived.stderr
+
+
+@pytest.mark.parametrize("remote", [S3, WebDav], ids=lambda kind: kind.title, indirect=True)
+def test_no_key_gets_into_git(remote: Remote, pusher: Path) -> None:
+    assert SECRET in (pusher / ".dvc/config.local").read_text()
+    commits = run(pusher, "git", "rev-list", "--all").split()
+    assert attempt(pusher, "git", "grep", "--quiet", SECRET, *commits).returncode == 1
+    assert "verify = true" in run(pusher, "git", "show", "HEAD:.dvc/config")
+    assert run(pusher, "git", "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize("remote", [S3, Ssh, WebDav], ids=lambda kind: kind.title, indirect=True)
+def test_a_push_that_the_server_did_not_survive_is_completed_by_the_next(
+    remote: Remote, pusher: Path, new_clone: Callable[[str], Path]
+) -> None:
+    (pusher / "large").write_bytes(bytes(range(256)) * 2**17)
+    dvc(pusher, "add", "--quiet", "large")
+    commit(pusher, "Add something large")
+    # Without it the client of S3 waits half a minute for the server to come back.
+    variables = os.environ | {"AWS_MAX_ATTEMPTS": "1"}
+    quiet = subprocess.DEVNULL
+    push = subprocess.Popen([*DVC, "push"], cwd=pusher, env=variables, stdout=quiet, stderr=quiet)
+    while remote.stored() < 5:
+        assert push.poll() is None, "it has ended before the server could be killed"
+        time.sleep(0.002)
+    remote.stop()
+    assert push.wait() != 0
+    remote.start()
+    dvc(pusher, "push")
+    puller = new_clone("puller")
+    dvc(puller, "pull")
+    assert "up to date" in dvc(puller, "status")
