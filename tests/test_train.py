@@ -9,6 +9,8 @@ from dvclive.live import Live
 from stages import train
 from stages.common import device, params
 from stages.common.batches import Batches
+from stages.common.callbacks import Progress
+from stages.common.checkpoint import CheckpointFile
 from stages.common.device import Device
 from stages.common.errors import UserError
 from stages.common.params import Params
@@ -63,8 +65,9 @@ def fit(loaded: Params, folder: Path, hardware: Device = CPU, last_epoch: int = 
     validation = Batches(disks(), np.arange(16, 24), loaded.train.batch)
     with StoppedLive(str(folder), dvcyaml=None, save_dvc_exp=False, report=None) as live:
         live.last_epoch = last_epoch
-        log, kept = folder.with_suffix(".log"), folder.with_suffix(".checkpoint")
-        return train.fit(loaded, training, validation, hardware, live, log, kept, key="this training")
+        unfinished = CheckpointFile(folder.with_suffix(".checkpoint"), "key")
+        progress = Progress(training, live, folder.with_suffix(".log"))
+        return train.fit(loaded, training, validation, hardware, progress, unfinished)
 
 
 def curve(folder: Path, name: str) -> pd.Series:

@@ -42,33 +42,42 @@ def training_key(values: Any, files: Iterable[Path]) -> str:
     return digest.hexdigest()
 
 
-def save(checkpoint: Checkpoint, path: Path, key: str) -> None:
-    """Write a checkpoint of the training that `key` names, in place of the one before."""
-    plain = json.dumps({"stopping": checkpoint.stopping, "logs": checkpoint.logs}).encode()
-    arrays: dict[str, Any] = {"plain": np.frombuffer(plain, np.uint8)}
-    arrays |= {f"variable {number}": array for number, array in enumerate(checkpoint.variables)}
-    arrays |= {f"best {number}": array for number, array in enumerate(checkpoint.best_weights)}
-    content = io.BytesIO()
-    np.savez(content, **arrays)
-    with written_aside(path) as aside:
-        aside.write_bytes(_digest(key, content.getvalue()) + content.getvalue())
+@dataclass(frozen=True)
+class CheckpointFile:
+    """Where the checkpoint of one training lies, which `key` tells from all others."""
 
+    path: Path
+    key: str
 
-def load(path: Path, key: str) -> Checkpoint | None:
-    """Read the checkpoint of the training that `key` names; nothing where there is no such one, or it is damaged."""
-    if not path.exists():
-        return None
-    stored = path.read_bytes()
-    content = stored[_DIGEST_BYTES:]
-    if stored[:_DIGEST_BYTES] != _digest(key, content):
-        print(f"{path}: is damaged, or of a training with other data, params or code. Starting from the beginning.")
-        return None
-    with np.load(io.BytesIO(content)) as arrays:
-        variables, best_weights = (
-            [arrays[name] for name in arrays.files if name.startswith(kind)] for kind in ("variable", "best")
-        )
-        return Checkpoint(variables, best_weights, **json.loads(arrays["plain"].tobytes()))
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Write a checkpoint in place of the one before."""
+        plain = json.dumps({"stopping": checkpoint.stopping, "logs": checkpoint.logs}).encode()
+        arrays: dict[str, Any] = {"plain": np.frombuffer(plain, np.uint8)}
+        arrays |= {f"variable {number}": array for number, array in enumerate(checkpoint.variables)}
+        arrays |= {f"best {number}": array for number, array in enumerate(checkpoint.best_weights)}
+        content = io.BytesIO()
+        np.savez(content, **arrays)
+        with written_aside(self.path) as aside:
+            aside.write_bytes(self._digest(content.getvalue()) + content.getvalue())
 
+    def load(self) -> Checkpoint | None:
+        """Read the checkpoint; nothing where there is none, or it is damaged, or another training's."""
+        if not self.path.exists():
+            return None
+        stored = self.path.read_bytes()
+        content = stored[_DIGEST_BYTES:]
+        if stored[:_DIGEST_BYTES] != self._digest(content):
+            print(f"{self.path}: is damaged, or of other data, params or code. Starting from the beginning.")
+            return None
+        with np.load(io.BytesIO(content)) as arrays:
+            variables, best_weights = (
+                [arrays[name] for name in arrays.files if name.startswith(kind)] for kind in ("variable", "best")
+            )
+            return Checkpoint(variables, best_weights, **json.loads(arrays["plain"].tobytes()))
 
-def _digest(key: str, content: bytes) -> bytes:
-    return hashlib.sha256(key.encode() + content).digest()
+    def remove(self) -> None:
+        """Remove the checkpoint of a training that has finished."""
+        self.path.unlink(missing_ok=True)
+
+    def _digest(self, content: bytes) -> bytes:
+        return hashlib.sha256(self.key.encode() + content).digest()

@@ -6,8 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.common import checkpoint
-from stages.common.checkpoint import Checkpoint, training_key
+from stages.common.checkpoint import Checkpoint, CheckpointFile, training_key
 
 STATE = Checkpoint(
     variables=[np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32), np.array(7, np.int64)],
@@ -21,14 +20,14 @@ STATE = Checkpoint(
 def stored(tmp_path_factory: pytest.TempPathFactory) -> bytes:
     """The bytes of a checkpoint."""
     path = tmp_path_factory.mktemp("stored") / "fold-0.checkpoint"
-    checkpoint.save(STATE, path, "key")
+    CheckpointFile(path, "key").save(STATE)
     return path.read_bytes()
 
 
 def load(folder: Path, content: bytes, key: str = "key") -> Checkpoint | None:
     path = folder / "fold-0.checkpoint"
     path.write_bytes(content)
-    return checkpoint.load(path, key)
+    return CheckpointFile(path, key).load()
 
 
 def test_what_is_read_is_what_was_written(stored: bytes, tmp_path: Path) -> None:
@@ -55,7 +54,7 @@ def test_no_cut_file_passes(stored: bytes, tmp_path_factory: pytest.TempPathFact
 
 def test_another_training_and_none_have_no_checkpoint(stored: bytes, tmp_path: Path) -> None:
     assert load(tmp_path, stored, "another key") is None
-    assert checkpoint.load(tmp_path / "none.checkpoint", "key") is None
+    assert CheckpointFile(tmp_path / "none.checkpoint", "key").load() is None
 
 
 def test_the_key_depends_on_values_names_and_contents_alone(tmp_path: Path) -> None:
