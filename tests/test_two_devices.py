@@ -1,10 +1,13 @@
 """Training on several devices of one machine, in a process of its own: TensorFlow divides them only at its start."""
 
+import json
 import subprocess
 import sys
 
+import pytest
+
 SCRIPT = """
-import sys, tempfile
+import json, sys, tempfile
 from pathlib import Path
 from unittest import mock
 
@@ -14,18 +17,29 @@ halves = [tf.config.LogicalDeviceConfiguration()] * 2
 tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], halves)
 
 sys.path.insert(0, "tests")
+import numpy as np
 import test_train
 from stages import train
 
 strategy = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"])
-with tempfile.TemporaryDirectory() as folder, mock.patch.object(train, "distribution", lambda _: strategy.scope()):
-    test_train.fit(test_train.tiny_params(), Path(folder) / "one")
-    best = test_train.curve(Path(folder) / "one", "val_lesion_dice").max()
-print(strategy.num_replicas_in_sync, "replicas, Dice", best)
+with tempfile.TemporaryDirectory() as name, mock.patch.object(train, "distribution", lambda _: strategy.scope()):
+    folder = Path(name)
+    network = test_train.fit(test_train.tiny_params(), folder / "whole")
+    best = test_train.curve(folder / "whole", "val_lesion_dice").max()
+    saved = test_train.lesion_dice(network)
+    try:
+        test_train.fit(test_train.tiny_params(), folder / "stopped", last_epoch=6)
+    except KeyboardInterrupt:
+        resumed = test_train.fit(test_train.tiny_params(), folder / "stopped")
+    same = all(np.array_equal(a, b) for a, b in zip(network.get_weights(), resumed.get_weights(), strict=True))
+print(json.dumps({"replicas": strategy.num_replicas_in_sync, "best": best, "saved": saved, "resumed the same": same}))
 """
 
 
 def test_two_devices_train_one_network_together() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
-    assert "2 replicas, Dice" in done.stdout, done.stderr
-    assert float(done.stdout.split()[-1]) > 0.5
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert (found["replicas"], found["resumed the same"]) == (2, True)
+    assert found["best"] > 0.4
+    assert found["saved"] == pytest.approx(found["best"], abs=1e-4)

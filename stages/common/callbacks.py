@@ -13,7 +13,7 @@ from stages.common.checkpoint import Checkpoint, CheckpointFile
 
 
 class Progress(keras.callbacks.Callback):
-    """Key each epoch, draw its curves and log its speed."""
+    """Key each epoch, validate what will be saved, draw the curves and log the speed."""
 
     def __init__(self, batches: Batches, live: Live, log: Path) -> None:
         super().__init__()
@@ -27,6 +27,11 @@ class Progress(keras.callbacks.Callback):
         self._batches.start_epoch(epoch)
         self.model.start_epoch(epoch)
         self._started = time.perf_counter()
+
+    def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
+        """Give every device the statistics of the first one, which are the ones that are saved."""
+        for variable in self.model.network.non_trainable_variables:
+            variable.assign(ops.convert_to_numpy(variable))
 
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Draw the figures of the epoch, and add a line to the log."""
