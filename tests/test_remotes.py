@@ -242,6 +242,14 @@ def new_clone(pusher: Path, tmp_path: Path, remote: Remote) -> Callable[[str], P
     return make
 
 
+@pytest.mark.parametrize("title", ["Google Cloud", "Azure"])
+def test_dvc_takes_the_settings_of_a_remote_that_cannot_be_served_here(tmp_path: Path, title: str) -> None:
+    run(tmp_path, "git", "init", "--quiet")
+    dvc(tmp_path, "init", "--quiet")
+    configure(tmp_path, title, {})
+    assert "storage" in dvc(tmp_path, "remote", "list")
+
+
 def test_what_is_pushed_is_pulled_elsewhere_and_damage_is_told(
     remote: Remote, pusher: Path, new_clone: Callable[[str], Path]
 ) -> None:
