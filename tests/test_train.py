@@ -92,12 +92,6 @@ def test_training_learns_and_keeps_the_best_averaged_weights(tiny: Params, tmp_p
     assert len((tmp_path / "one.log").read_text().splitlines()) == 12
 
 
-def test_two_trainings_give_the_same_weights(tiny: Params, tmp_path: Path) -> None:
-    short = tiny.model_copy(update={"train": tiny.train.model_copy(update={"epochs": 2})})
-    one, two = (fit(short, tmp_path / name) for name in ("one", "two"))
-    assert all(np.array_equal(a, b) for a, b in zip(one.get_weights(), two.get_weights(), strict=True))
-
-
 def test_a_stopped_training_goes_on_and_ends_as_if_it_had_not_been_stopped(
     tiny: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
