@@ -62,7 +62,7 @@ def pair(first: pd.DataFrame, second: pd.DataFrame, subset: str) -> pd.DataFrame
     for what, columns in (("grids", ["tp", "fp", "fn", "tn"]), ("true masks", ["tp", "fn"])):
         sizes = [both[[f"{column}_{run}" for column in columns]].sum(axis=1) for run in ("first", "second")]
         differ = sizes[0] != sizes[1]
-        if differ.any() or len(both) < len(chosen[0]):
+        if differ.any():
             raise UserError(
                 f"the {what} of {differ.sum()} {subset} images differ, such as of {both['id'][differ].iloc[0]}."
             )
