@@ -1,4 +1,4 @@
-"""The stages of the pipeline, in the order of dvc.yaml, and the commands beside it."""
+"""The stages of the pipeline, a module each, and the rooms that they are built from."""
 
 import os
 

@@ -1,28 +1,64 @@
 """Group the frames that repeat one another, and flag what is doubtful, each with the evidence.
 
 Writes data/groups.csv, a row an image: group, the most similar image of the group and how similar it is; `conflict`
-where the group lies in several classes; flags with the figures they rest on (stages/common/quality.py); and `dropped`,
+where the group lies in several classes; flags with the figures they rest on (stages/repeats/quality.py); and `dropped`,
 which says why an image is not used: `conflict`, `repeat` or `no`. Counts go to metrics/audit.json. How repeats are
-found: stages/common/duplicates.py.
+found: stages/repeats/duplicates.py.
 """
 
 import json
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pandas as pd
+from pydantic import Field, model_validator
 
-from stages.common import params, paths
-from stages.common.duplicates import SIDE, Features, Pair, candidates, describe, exact, group, thumbnail, verify
-from stages.common.errors import command
-from stages.common.files import written_aside
-from stages.common.images import Grey, map_on_all_cores, pixel_digest, read_grey
-from stages.common.params import Audit
-from stages.common.quality import BURNED_PIXELS, FLAGS, LOW_CONTRAST, border_pixels, burned_pixels, contrast, parts
-from stages.common.release import Case, read_merged_mask, scan
+from stages.cases.folds import GROUPS
+from stages.cases.images import pixel_digest, read_grey
+from stages.cases.release import RAW, Case, read_merged_mask, scan
+from stages.pipeline.arrays import Grey
+from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.errors import command
+from stages.pipeline.files import written_aside
+from stages.pipeline.params import Real, Section, Seed, load
+from stages.repeats.duplicates import SIDE, Features, Pair, candidates, describe, exact, group, thumbnail, verify
+from stages.repeats.quality import (
+    BURNED_PIXELS,
+    FLAGS,
+    LOW_CONTRAST,
+    border_pixels,
+    burned_pixels,
+    contrast,
+    parts,
+    summarise,
+)
+
+AUDIT = Path("metrics/audit.json")
+
+
+class Audit(Section):
+    """Repeated frames."""
+
+    similarity: Annotated[Real, Field(gt=0, le=1)]
+    weak_similarity: Annotated[Real, Field(gt=0, le=1)]
+    conflicts: Literal["keep", "drop"]
+    repeats: Literal["group", "one_per_group"]
+
+    @model_validator(mode="after")
+    def _check_order(self) -> "Audit":
+        if self.weak_similarity > self.similarity:
+            raise ValueError(f"weak_similarity: {self.weak_similarity} is above similarity, {self.similarity}")
+        return self
+
+
+class Params(Section):
+    """What this stage reads of params.yaml."""
+
+    seed: Seed
+    audit: Audit
 
 
 def examine(case: Case) -> tuple[Grey, Features, str, dict[str, Any]]:
@@ -99,20 +135,6 @@ def dropped(table: pd.DataFrame, audit: Audit) -> pd.Series:
     return reason
 
 
-def summarise(table: pd.DataFrame) -> dict[str, Any]:
-    """Counts of images, groups, flags and what is dropped."""
-    members = table.groupby("group").size()
-    return {
-        "images": len(table),
-        "groups": len(members),
-        "groups_with_repeats": int((members > 1).sum()),
-        "images_with_repeats": int(members[members > 1].sum()),
-        "largest_group": int(members.max()),
-        "flagged": {flag: int(table[flag].sum()) for flag in FLAGS},
-        "dropped": {reason: int((table["dropped"] == reason).sum()) for reason in ("conflict", "repeat")},
-    }
-
-
 def write(table: pd.DataFrame, groups: Path, summary: Path) -> None:
     """Write groups.csv, flags as 0 and 1, and audit.json."""
     with written_aside(groups) as aside:
@@ -124,10 +146,10 @@ def write(table: pd.DataFrame, groups: Path, summary: Path) -> None:
 @command
 def main() -> None:
     """Audit data/raw."""
-    loaded = params.load()
-    pairs, figures = find_pairs(scan(paths.RAW), loaded.seed)
+    loaded = load(Params)
+    pairs, figures = find_pairs(scan(RAW), loaded.seed)
     table = tabulate(figures, pairs, loaded.audit)
-    write(table, paths.GROUPS, paths.AUDIT)
+    write(table, GROUPS, AUDIT)
     print(json.dumps(summarise(table), indent=2))
 
 

@@ -6,20 +6,46 @@ data.source in params.yaml says from where: the built-in phantom, BUSI from Kagg
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Annotated, Literal
 
 import cv2
 import pandas as pd
+from pydantic import Field, model_validator
 
-from stages.common import manifest, params, paths, phantom
-from stages.common.archive import extract
-from stages.common.errors import UserError, command
-from stages.common.files import written_aside
-from stages.common.images import map_on_all_cores, read_grey
-from stages.common.params import Data
-from stages.common.release import CLASSES, Case, find_root, read_merged_mask, scan
+from stages.cases.images import read_grey
+from stages.cases.release import CLASSES, RAW, Case, find_root, read_merged_mask, scan
+from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.errors import UserError, command
+from stages.pipeline.files import written_aside
+from stages.pipeline.params import Positive, Section, Seed, load
+from stages.sources import manifest, phantom
+from stages.sources.archive import extract
 
 BUSI_ON_KAGGLE = "aryashah2k/breast-ultrasound-images-dataset/versions/1"
-BUSI_MANIFEST = Path(__file__).parent / "busi.sha256"
+
+
+class Data(Section):
+    """Where the images come from."""
+
+    source: Literal["phantom", "busi", "custom"]
+    archive: Annotated[str, Field(min_length=1)] | None
+    max_gib: Positive
+    phantom_images: Annotated[int, Field(ge=20)]
+
+    @model_validator(mode="after")
+    def _check_archive(self) -> "Data":
+        if self.source == "custom" and self.archive is None:
+            raise ValueError("archive: source custom needs the path of a zip or folder")
+        if self.source == "phantom" and self.archive is not None:
+            raise ValueError("archive: source phantom takes none; set source to busi or custom, or archive to null")
+        return self
+
+
+class Params(Section):
+    """What this stage reads of params.yaml."""
+
+    seed: Seed
+    data: Data
 
 
 def write_phantom(folder: Path, images: int, seed: int) -> None:
@@ -81,7 +107,7 @@ def bring(data: Data, seed: int, folder: Path) -> None:
     for _ in map_on_all_cores(check_case, cases, "check"):
         pass
     if data.source == "busi":
-        manifest.check(cases, BUSI_MANIFEST)
+        manifest.check(cases, manifest.BUSI)
     counts = pd.Series([case.cls for case in cases]).value_counts().sort_index()
     print(f"{len(cases)} images: " + ", ".join(f"{count} {cls}" for cls, count in counts.items()))
 
@@ -89,8 +115,8 @@ def bring(data: Data, seed: int, folder: Path) -> None:
 @command
 def main() -> None:
     """Fill data/raw."""
-    loaded = params.load()
-    with written_aside(paths.RAW) as folder:
+    loaded = load(Params)
+    with written_aside(RAW) as folder:
         folder.mkdir()
         bring(loaded.data, loaded.seed, folder)
 

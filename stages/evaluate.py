@@ -3,7 +3,7 @@
 Writes metrics/postprocess.json (what was fitted), metrics/scores.csv (a row an image before and after post-processing),
 and from these scores alone metrics/figures.json (every figure with its interval) and metrics/summary.json (the few that
 runs are compared by); metrics/plots holds the tables that are drawn. Scores and the rule for empty masks:
-stages/common/scores.py. Post-processing: stages/common/postprocess.py. Kinds of error: stages/common/error_kinds.py.
+stages/scoring/scores.py. Post-processing: stages/scoring/postprocess.py. Kinds of error: stages/scoring/error_kinds.py.
 """
 
 import json
@@ -17,26 +17,46 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.common import figures, params, paths
-from stages.common.error_kinds import classify, fragments
-from stages.common.errors import command
-from stages.common.files import written_aside
-from stages.common.images import map_on_all_cores
-from stages.common.intervals import Bootstrap
-from stages.common.params import Params
-from stages.common.postprocess import Steps, binary_mask, fit, read_steps
-from stages.common.predictions import PROBABILITY, Prediction, map_predictions, read_rows
-from stages.common.prepared import Prepared, letterboxes
-from stages.common.release import Case, scan
-from stages.common.scores import add_scores, count, dice, surface_distances
+from stages.cases.folds import GROUPS, Run
+from stages.cases.prepared import PREPARED, Prepared, letterboxes
+from stages.cases.release import RAW, Case, scan
+from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.errors import command
+from stages.pipeline.files import written_aside
+from stages.pipeline.params import NotNegative, Section, Seed, load
+from stages.scoring import figures
+from stages.scoring.error_kinds import classify, fragments
+from stages.scoring.figures import FIGURES, PER_IMAGE, PLOTS
+from stages.scoring.intervals import Bootstrap, Intervals
+from stages.scoring.postprocess import POSTPROCESS, Postprocess, Steps, binary_mask, fit, read_steps
+from stages.scoring.predictions import PROBABILITY, Prediction, map_predictions, predictions, read_rows
+from stages.scoring.scores import add_scores, count, dice, surface_distances
+
+SUMMARY = Path("metrics/summary.json")
 
 Levels = NDArray[np.int64]
 
 
+class Evaluate(Section):
+    """Fitting."""
+
+    least_gain: NotNegative
+
+
+class Params(Section):
+    """What this stage reads of params.yaml."""
+
+    seed: Seed
+    split: Run
+    postprocess: Postprocess
+    evaluate: Evaluate
+    intervals: Intervals
+
+
 def objective(fold: int, prepared: Prepared) -> Callable[[Steps], float]:
     """Mean Dice over a fold's validation images, normal ones included, on the prepared grid without its padding."""
-    rows = read_rows(paths.predictions(fold))
-    probability = np.load(paths.predictions(fold) / PROBABILITY, mmap_mode="r")
+    rows = read_rows(predictions(fold))
+    probability = np.load(predictions(fold) / PROBABILITY, mmap_mode="r")
     where = prepared.index.reset_index().set_index("id")["index"].loc[rows["id"]].to_numpy()
     boxes = letterboxes(prepared.index)
     validation = np.flatnonzero(rows["subset"] == "validation").tolist()
@@ -74,7 +94,7 @@ def evaluate_fold(
     fold: int, steps: Steps, cases: Sequence[Case], index: pd.DataFrame, audit: pd.DataFrame
 ) -> tuple[pd.DataFrame, Levels]:
     """The scores of a fold's validation and test images, and the test pixels [2, 256] of each level."""
-    scored = list(map_predictions(partial(score, steps), paths.predictions(fold), cases, index, f"score fold {fold}"))
+    scored = list(map_predictions(partial(score, steps), predictions(fold), cases, index, f"score fold {fold}"))
     scores = add_scores(pd.DataFrame([row for rows, _ in scored for row in rows]))
     scores["kind"] = classify(scores)
     scores = scores.merge(audit[["id", "group", "marks"]], on="id", validate="many_to_one")
@@ -131,25 +151,25 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 @command
 def main() -> None:
     """Evaluate all folds that were run."""
-    loaded = params.load()
-    prepared, cases, audit = Prepared.open(paths.PREPARED), scan(paths.RAW), pd.read_csv(paths.GROUPS)
+    loaded = load(Params)
+    prepared, cases, audit = Prepared.open(PREPARED), scan(RAW), pd.read_csv(GROUPS)
     fitted = {f"fold-{fold}": fit_fold(fold, loaded, prepared) for fold in loaded.split.run}
-    write_json(paths.POSTPROCESS, fitted)
+    write_json(POSTPROCESS, fitted)
     results = [
-        evaluate_fold(fold, read_steps(paths.POSTPROCESS, f"fold-{fold}"), cases, prepared.index, audit)
+        evaluate_fold(fold, read_steps(POSTPROCESS, f"fold-{fold}"), cases, prepared.index, audit)
         for fold in loaded.split.run
     ]
-    with written_aside(paths.SCORES) as aside:
+    with written_aside(PER_IMAGE) as aside:
         pd.concat([scores for scores, _ in results]).to_csv(aside, index=False, float_format="%.6f")
-    scores = pd.read_csv(paths.SCORES)
-    with written_aside(paths.PLOTS) as folder:
+    scores = pd.read_csv(PER_IMAGE)
+    with written_aside(PLOTS) as folder:
         error = plots(scores[scores["subset"] == "test"], np.sum([levels for _, levels in results], axis=0), folder)
-    bootstrap = Bootstrap(loaded.evaluate.draws, loaded.evaluate.confidence, loaded.seed)
+    bootstrap = Bootstrap(loaded.intervals.draws, loaded.intervals.confidence, loaded.seed)
     found = figures_by_subset(scores, bootstrap)
     found["test"]["calibration error"] = error
-    write_json(paths.FIGURES, found)
+    write_json(FIGURES, found)
     # Short names, since `dvc exp show` makes a column of each.
-    write_json(paths.SUMMARY, {"val": figures.headline(found["validation"]), "test": figures.headline(found["test"])})
+    write_json(SUMMARY, {"val": figures.headline(found["validation"]), "test": figures.headline(found["test"])})
 
 
 if __name__ == "__main__":

@@ -7,28 +7,38 @@ memory-mappable) and index.csv: id and subset of each row.
 import pandas as pd
 from tqdm import trange
 
-from stages.common import device, model_files, params, paths
-from stages.common.errors import command
-from stages.common.files import written_aside, written_rows
-from stages.common.folds import read_fold, subsets
-from stages.common.inference import probabilities
-from stages.common.predictions import INDEX, PROBABILITY
-from stages.common.prepared import Prepared
+from stages.cases.folds import FOLDS, read_fold, subsets
+from stages.cases.prepared import PREPARED, Prepared
+from stages.network import device, model_files
+from stages.network.device import Hardware
+from stages.network.inference import Predict, probabilities
+from stages.pipeline.errors import command
+from stages.pipeline.files import written_aside, written_rows
+from stages.pipeline.params import Section, Seed, load
+from stages.scoring.predictions import INDEX, PROBABILITY, predictions
 
 _BATCH = 16
+
+
+class Params(Section):
+    """What this stage reads of params.yaml."""
+
+    seed: Seed
+    hardware: Hardware
+    predict: Predict
 
 
 @command
 def main() -> None:
     """Predict one fold."""
     fold = read_fold(__doc__ or "")
-    loaded = params.load()
-    hardware = device.configure(loaded.train.device, loaded.train.precision, loaded.seed)
-    network = model_files.load(paths.model(fold), hardware.precision)
-    prepared = Prepared.open(paths.PREPARED)
-    folds = pd.read_csv(paths.FOLDS)
+    loaded = load(Params)
+    hardware = device.configure(loaded.hardware, loaded.seed)
+    network = model_files.load(model_files.model_file(fold), hardware.precision)
+    prepared = Prepared.open(PREPARED)
+    folds = pd.read_csv(FOLDS)
     rows = folds.assign(subset=subsets(folds["fold"], fold)).query("subset in ('validation', 'test')")
-    with written_aside(paths.predictions(fold)) as folder:
+    with written_aside(predictions(fold)) as folder:
         folder.mkdir()
         shape = (len(rows), prepared.size, prepared.size)
         with written_rows(folder / PROBABILITY, shape) as add:

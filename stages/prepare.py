@@ -5,16 +5,33 @@ id, class and the letterbox geometry of each row, sorted by class and number.
 """
 
 from pathlib import Path
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
+from pydantic import Field
 
-from stages.common import params, paths
-from stages.common.errors import command
-from stages.common.files import written_aside, written_rows
-from stages.common.images import Grey, Letterbox, Mask, map_on_all_cores, read_grey
-from stages.common.prepared import IMAGES, INDEX, MASKS
-from stages.common.release import Case, read_merged_mask, scan
+from stages.cases.images import read_grey
+from stages.cases.letterbox import Letterbox
+from stages.cases.prepared import IMAGES, INDEX, MASKS, PREPARED
+from stages.cases.release import RAW, Case, read_merged_mask, scan
+from stages.pipeline.arrays import Grey, Mask
+from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.errors import command
+from stages.pipeline.files import written_aside, written_rows
+from stages.pipeline.params import Section, load
+
+
+class Prepare(Section):
+    """The square grid."""
+
+    size: Annotated[int, Field(ge=16, le=2048)]
+
+
+class Params(Section):
+    """What this stage reads of params.yaml."""
+
+    prepare: Prepare
 
 
 def prepare_case(case: Case, size: int) -> tuple[Grey, Mask, Letterbox]:
@@ -41,9 +58,9 @@ def prepare(cases: list[Case], size: int, folder: Path) -> None:
 @command
 def main() -> None:
     """Prepare data/raw."""
-    size = params.load().prepare.size
-    cases = scan(paths.RAW)
-    with written_aside(paths.PREPARED) as folder:
+    size = load(Params).prepare.size
+    cases = scan(RAW)
+    with written_aside(PREPARED) as folder:
         folder.mkdir()
         prepare(cases, size, folder)
 

@@ -1,7 +1,7 @@
 """Write what people look at: metrics/report.html, metrics/model_card.md and metrics/examples.
 
 The report is one self-contained file: headline figures, charts, a gallery of every test image and the contact sheets of
-the audit. The examples are the ten worst, ten median and ten best lesion images, for `dvc plots`.
+the audit. The examples are the worst, median and best lesion images, for `dvc plots`.
 """
 
 import json
@@ -9,26 +9,65 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import pandas as pd
+from pydantic import Field
 
-from stages.common import charts, error_kinds, params, paths
-from stages.common.errors import command
-from stages.common.files import written_aside
-from stages.common.images import Grey, map_on_all_cores, read_grey
-from stages.common.overlay import PREDICTION, TRUTH, contour_path, encode, overlay
-from stages.common.pages import jpeg, render, shrink, shrink_mask
-from stages.common.params import Params
-from stages.common.postprocess import Steps, binary_mask, read_steps
-from stages.common.predictions import Prediction, map_predictions
-from stages.common.prepared import read_index
-from stages.common.quality import FLAGS
-from stages.common.release import Case, read_merged_mask, scan
+from stages.cases.folds import GROUPS, Run
+from stages.cases.images import read_grey
+from stages.cases.prepared import PREPARED, read_index
+from stages.cases.release import RAW, Case, read_merged_mask, scan
+from stages.pages import charts
+from stages.pages.overlay import PREDICTION, TRUTH, contour_path, encode, overlay
+from stages.pages.rendering import jpeg, render, shrink, shrink_mask
+from stages.pipeline.arrays import Grey
+from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.errors import command
+from stages.pipeline.files import written_aside
+from stages.pipeline.params import Section, Seed, load
+from stages.repeats.quality import FLAGS, summarise
+from stages.scoring import error_kinds
+from stages.scoring.figures import FIGURES, PER_IMAGE, PLOTS
+from stages.scoring.intervals import Intervals
+from stages.scoring.postprocess import POSTPROCESS, Steps, binary_mask, read_steps
+from stages.scoring.predictions import Prediction, map_predictions, predictions
+from stages.training.history import read_curve, read_record
+
+REPORT = Path("metrics/report.html")
+MODEL_CARD = Path("metrics/model_card.md")
+EXAMPLES = Path("metrics/examples")
 
 _WIDTH = 320
 _SMALL_WIDTH = 160
-_EXAMPLES = 10
+
+
+class Source(Section, extra="ignore"):
+    """Where the images came from."""
+
+    source: str
+
+
+class Split(Run):
+    """Which of how many folds were run."""
+
+    folds: int
+
+
+class Report(Section):
+    """What the report shows."""
+
+    examples: Annotated[int, Field(ge=1)]
+
+
+class Params(Section):
+    """What this stage reads of params.yaml."""
+
+    seed: Seed
+    data: Source
+    split: Split
+    intervals: Intervals
+    report: Report
 
 
 @dataclass(frozen=True)
@@ -66,27 +105,27 @@ def draw_tile(steps: Steps, prediction: Prediction) -> Tile | None:
 
 def gallery(loaded: Params, cases: list[Case], scores: pd.DataFrame) -> list[dict[str, Any]]:
     """The test images of all folds that were run with their scores after and `before` post-processing, worst first."""
-    index = read_index(paths.PREPARED)
+    index = read_index(PREPARED)
     tested = scores[scores["subset"] == "test"]
     rows = {stage: group.set_index("id").to_dict("index") for stage, group in tested.groupby("stage")}
     items = []
     for fold in loaded.split.run:
-        draw = partial(draw_tile, read_steps(paths.POSTPROCESS, f"fold-{fold}"))
-        for tile in map_predictions(draw, paths.predictions(fold), cases, index, f"draw fold {fold}"):
+        draw = partial(draw_tile, read_steps(POSTPROCESS, f"fold-{fold}"))
+        for tile in map_predictions(draw, predictions(fold), cases, index, f"draw fold {fold}"):
             if tile:
                 items.append({"tile": tile, **rows["after"][tile.id], "before": rows["before"][tile.id]})
     return sorted(items, key=lambda item: item["dice"])
 
 
-def write_examples(items: list[dict[str, Any]], folder: Path) -> None:
-    """Write the ten worst, ten median and ten best of the lesion images, which come sorted by Dice."""
+def write_examples(items: list[dict[str, Any]], each: int, folder: Path) -> None:
+    """Write the worst, the median and the best of the lesion images, which come sorted by Dice, `each` of these."""
     folder.mkdir()
     lesions = [item for item in items if item["class"] != "normal"]
-    middle = max(0, len(lesions) // 2 - _EXAMPLES // 2)
+    middle = max(0, len(lesions) // 2 - each // 2)
     chosen = {
-        "worst": lesions[:_EXAMPLES],
-        "median": lesions[middle : middle + _EXAMPLES],
-        "best": lesions[-_EXAMPLES:][::-1],
+        "worst": lesions[:each],
+        "median": lesions[middle : middle + each],
+        "best": lesions[-each:][::-1],
     }
     for name, members in chosen.items():
         for number, item in enumerate(members, 1):
@@ -121,13 +160,10 @@ def contact_sheets(
 
 def draw_charts(folds: tuple[int, ...]) -> list[str]:
     """The charts of the report."""
-    histories = []
-    for fold in folds:
-        folder = paths.history(fold) / "plots" / "metrics"
-        train, validation = (
-            pd.read_csv(folder / f"{name}.tsv", sep="\t")[name] for name in ("lesion_dice", "val_lesion_dice")
-        )
-        histories.append(pd.DataFrame({"train": train, "validation": validation}))
+    histories = [
+        pd.DataFrame({"train": read_curve(fold, "lesion_dice"), "validation": read_curve(fold, "val_lesion_dice")})
+        for fold in folds
+    ]
     drawn = [charts.curves(histories)]
     for chart in (
         charts.dice_distribution,
@@ -136,18 +172,19 @@ def draw_charts(folds: tuple[int, ...]) -> list[str]:
         charts.reliability,
         charts.error_kinds,
     ):
-        drawn.append(chart(pd.read_csv(paths.PLOTS / f"{chart.__name__}.csv")))
+        drawn.append(chart(pd.read_csv(PLOTS / f"{chart.__name__}.csv")))
     return drawn
 
 
-def facts(loaded: Params) -> dict[str, Any]:
-    """What both the report and the model card tell of the run."""
+def facts(loaded: Params, groups: pd.DataFrame) -> dict[str, Any]:
+    """What both the report and the model card tell of the run, whose groups.csv is given."""
     return {
         "params": loaded,
-        "record": json.loads((paths.history(loaded.split.run[0]) / "record.json").read_text()),
-        "figures": json.loads(paths.FIGURES.read_text()),
-        "postprocess": json.loads(paths.POSTPROCESS.read_text()),
-        "audit": json.loads(paths.AUDIT.read_text()),
+        "size": read_index(PREPARED)["size"].iloc[0],
+        "record": read_record(loaded.split.run[0]),
+        "figures": json.loads(FIGURES.read_text()),
+        "postprocess": json.loads(POSTPROCESS.read_text()),
+        "audit": summarise(groups),
         "kinds": error_kinds,
     }
 
@@ -163,16 +200,16 @@ def print_summary(figures: dict[str, Any]) -> None:
         if "normal" in after:
             clean = after["normal"]["normals left clean"]["value"]
             print(f"{subset}: {after['normal']['images']} normal images, {clean:.0%} left clean")
-    print(f"report: {paths.REPORT}")
+    print(f"report: {REPORT}")
 
 
 @command
 def main() -> None:
     """Write the report, the model card and the examples, and print the figures."""
-    loaded = params.load()
-    cases, known = scan(paths.RAW), facts(loaded)
-    items = gallery(loaded, cases, pd.read_csv(paths.SCORES))
-    repeats, flagged = contact_sheets(pd.read_csv(paths.GROUPS), cases)
+    loaded, groups = load(Params), pd.read_csv(GROUPS)
+    cases, known = scan(RAW), facts(loaded, groups)
+    items = gallery(loaded, cases, pd.read_csv(PER_IMAGE))
+    repeats, flagged = contact_sheets(groups, cases)
     page = render(
         "report.html.j2",
         **known,
@@ -185,12 +222,12 @@ def main() -> None:
         truth=TRUTH,
         prediction=PREDICTION,
     )
-    with written_aside(paths.REPORT) as aside:
+    with written_aside(REPORT) as aside:
         aside.write_text(page, encoding="utf-8")
-    with written_aside(paths.MODEL_CARD) as aside:
+    with written_aside(MODEL_CARD) as aside:
         aside.write_text(render("model_card.md.j2", **known), encoding="utf-8")
-    with written_aside(paths.EXAMPLES) as folder:
-        write_examples(items, folder)
+    with written_aside(EXAMPLES) as folder:
+        write_examples(items, loaded.report.examples, folder)
     print_summary(known["figures"])
 
 

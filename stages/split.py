@@ -4,16 +4,38 @@ Writes data/folds.csv: id, class, group, fold. An image that the audit dropped h
 """
 
 import warnings
+from typing import Annotated
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import Field, model_validator
 from sklearn.model_selection import StratifiedGroupKFold
 
-from stages.common import params, paths
-from stages.common.errors import UserError, command
-from stages.common.files import written_aside
-from stages.common.folds import UNUSED
+from stages.cases.folds import FOLDS, GROUPS, UNUSED
+from stages.pipeline.errors import UserError, command
+from stages.pipeline.files import written_aside
+from stages.pipeline.params import Section, Seed, load
+
+
+class Split(Section):
+    """Folds."""
+
+    folds: Annotated[int, Field(ge=3)]
+    run: Annotated[tuple[int, ...], Field(strict=False, min_length=1)]
+
+    @model_validator(mode="after")
+    def _check_run(self) -> "Split":
+        if len(set(self.run)) < len(self.run) or not set(self.run) <= set(range(self.folds)):
+            raise ValueError(f"run: {list(self.run)} must name different folds, each from 0 to {self.folds - 1}")
+        return self
+
+
+class Params(Section):
+    """What this stage reads of params.yaml."""
+
+    seed: Seed
+    split: Split
 
 
 def assign_folds(classes: pd.Series, groups: pd.Series, folds: int, seed: int) -> NDArray[np.int64]:
@@ -49,15 +71,15 @@ def check_folds(table: pd.DataFrame, folds: int) -> None:
 @command
 def main() -> None:
     """Split the groups of data/groups.csv."""
-    loaded = params.load()
-    table = pd.read_csv(paths.GROUPS)[["id", "class", "group", "dropped"]].assign(fold=UNUSED)
+    loaded = load(Params)
+    table = pd.read_csv(GROUPS)[["id", "class", "group", "dropped"]].assign(fold=UNUSED)
     used = table["dropped"] == "no"
     table.loc[used, "fold"] = assign_folds(
         table.loc[used, "class"], table.loc[used, "group"], loaded.split.folds, loaded.seed
     )
     check_folds(table[used], loaded.split.folds)
     print(pd.crosstab(table["fold"], table["class"], margins=True))
-    with written_aside(paths.FOLDS) as aside:
+    with written_aside(FOLDS) as aside:
         table.drop(columns="dropped").to_csv(aside, index=False)
 
 

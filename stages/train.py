@@ -11,26 +11,55 @@ import sys
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import keras
 import numpy as np
 import pandas as pd
 import yaml
 from dvclive.live import Live
+from pydantic import Field
 
-from stages.common import device, model_files, params, paths
-from stages.common.batches import Batches
-from stages.common.callbacks import Progress, Resume
-from stages.common.checkpoint import CheckpointFile, training_key
-from stages.common.device import Device
-from stages.common.errors import UserError, command
-from stages.common.files import written_aside
-from stages.common.folds import read_fold, subsets
-from stages.common.network import attention_unet
-from stages.common.params import Params, Train
-from stages.common.prepared import Prepared
-from stages.common.trainer import Trainer
+from stages.cases.folds import FOLDS, read_fold, subsets
+from stages.cases.prepared import PREPARED, Prepared
+from stages.network import device, model_files
+from stages.network.device import Device, Hardware
+from stages.network.unet import Network, attention_unet
+from stages.pipeline.errors import UserError, command
+from stages.pipeline.files import written_aside
+from stages.pipeline.params import NotNegative, Positive, Section, Seed, Share, load
+from stages.training.augment import Augment
+from stages.training.batches import Batches
+from stages.training.callbacks import Progress, Resume
+from stages.training.checkpoint import CheckpointFile, training_key
+from stages.training.history import RECORD, history
+from stages.training.trainer import Trainer
+
+PIPELINE = Path("dvc.yaml")
+LOGS = Path("logs")
+
+
+class Train(Section):
+    """Training."""
+
+    epochs: Annotated[int, Field(ge=1)]
+    batch: Annotated[int, Field(ge=1)]
+    learning_rate: Positive
+    warmup: Share
+    weight_decay: NotNegative
+    clip_norm: Positive
+    ema: Share
+    patience: Annotated[int, Field(ge=1)]
+
+
+class Params(Section):
+    """What this stage reads of params.yaml."""
+
+    seed: Seed
+    hardware: Hardware
+    network: Network
+    augment: Augment
+    train: Train
 
 
 def optimizer(train: Train, steps: int, precision: str) -> keras.optimizers.Optimizer:
@@ -112,35 +141,44 @@ def record(hardware: Device, network: keras.Model, images: dict[str, int]) -> di
 
 def key_of(loaded: Params, hardware: Device) -> str:
     """What the training depends on by dvc.yaml, and what it runs on."""
-    stage = yaml.safe_load(paths.PIPELINE.read_text(encoding="utf-8"))["stages"]["train"]
-    values = [loaded.model_dump(include=set(stage["params"])), asdict(hardware), device.versions()]
+    stage = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"]["train"]
+    values = [loaded.model_dump(), asdict(hardware), device.versions()]
     return training_key(values, [Path(name) for name in stage["deps"]])
+
+
+def check_grid(size: int, network: Network) -> None:
+    """Refuse a grid that the network cannot halve as often as it has levels."""
+    if size % network.stride:
+        raise UserError(
+            f"prepare.size: {size} must be a multiple of network.stem · 2^(network.depth - 1) = {network.stride}"
+        )
 
 
 @command
 def main() -> None:
     """Train one fold."""
     fold = read_fold(__doc__ or "")
-    loaded = params.load()
-    hardware = device.configure(loaded.train.device, loaded.train.precision, loaded.seed)
-    prepared = Prepared.open(paths.PREPARED)
-    subset = subsets(pd.read_csv(paths.FOLDS)["fold"], fold)
+    loaded = load(Params)
+    hardware = device.configure(loaded.hardware, loaded.seed)
+    prepared = Prepared.open(PREPARED)
+    check_grid(prepared.size, loaded.network)
+    subset = subsets(pd.read_csv(FOLDS)["fold"], fold)
     rows = {name: np.flatnonzero(subset == name) for name in ("train", "validation")}
     if not prepared.masks[rows["validation"]].any():
         raise UserError(f"fold {fold}: no lesion among its validation images. Lower split.folds or add images.")
     training = Batches(prepared, rows["train"], loaded.train.batch, seed=loaded.seed)
     validation = Batches(prepared, rows["validation"], loaded.train.batch)
-    log = paths.LOGS / f"train-fold-{fold}.log"
+    log = LOGS / f"train-fold-{fold}.log"
     log.parent.mkdir(exist_ok=True)
-    unfinished = CheckpointFile(paths.checkpoint(fold), key_of(loaded, hardware))
+    unfinished = CheckpointFile(Path(f"models/fold-{fold}.checkpoint"), key_of(loaded, hardware))
     with (
-        written_aside(paths.history(fold)) as folder,
+        written_aside(history(fold)) as folder,
         Live(str(folder), dvcyaml=None, save_dvc_exp=False, report=None) as live,
     ):
         network = fit(loaded, training, validation, hardware, Progress(training, live, log), unfinished)
         counts = {name: len(members) for name, members in rows.items()}
-        (folder / "record.json").write_text(json.dumps(record(hardware, network, counts), indent=2) + "\n")
-    with written_aside(paths.model(fold)) as aside:
+        (folder / RECORD).write_text(json.dumps(record(hardware, network, counts), indent=2) + "\n")
+    with written_aside(model_files.model_file(fold)) as aside:
         model_files.save(network, aside)
     unfinished.remove()
 

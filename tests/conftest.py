@@ -1,5 +1,6 @@
 """What several tests build on: a small release on disk, and a clone of this repository with a tiny run in it."""
 
+import ast
 import os
 import shutil
 import subprocess
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import pytest
 import yaml
+from filelock import FileLock
 from numpy.typing import NDArray
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
@@ -63,10 +65,40 @@ TINY = {
 }
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave what needs the tiny run to the end, so that one process makes it while the other has work to do."""
+    items.sort(key=lambda item: "clone" in getattr(item, "fixturenames", ()))
+
+
+MadeOnce = Callable[[str, Callable[[Path], None]], Path]
+
+
 @pytest.fixture(scope="session")
-def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A clone of the working tree, uncommitted changes included, with a tiny phantom run, committed."""
-    folder = tmp_path_factory.mktemp("clone")
+def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> MadeOnce:
+    """Make a folder that all the processes of a test run share, by its name: the first that asks makes it."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base if worker_id == "master" else base.parent
+
+    def folder_of(name: str, make: Callable[[Path], None]) -> Path:
+        with FileLock(shared / f"{name}.lock"):
+            if not (shared / f"{name}.made").exists():
+                make(shared / name)
+                (shared / f"{name}.made").touch()
+        return shared / name
+
+    return folder_of
+
+
+@pytest.fixture(scope="session")
+def clone(made_once: MadeOnce) -> Path:
+    """A clone of the working tree, uncommitted changes included, with a tiny phantom run, committed.
+
+    To be read, not changed, and not by DVC, which locks it: that is what `working_copy` is for.
+    """
+    return made_once("clone", make_clone)
+
+
+def make_clone(folder: Path) -> None:
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
     for name in run(ROOT, *listed).split("\0"):
         if name and (ROOT / name).exists():
@@ -80,7 +112,23 @@ def clone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     commit(folder, "Code and params")
     dvc(folder, "repro")
     commit(folder, "Tiny run")
-    return folder
+
+
+@pytest.fixture
+def working_copy(clone: Path, tmp_path: Path) -> Path:
+    """A copy of the tiny run, DVC's cache included, to work in."""
+    return shutil.copytree(clone, tmp_path / "copy")
+
+
+def imported_names(file: Path) -> set[str]:
+    """The dotted names that a Python file imports: of `from a import b`, both `a` and `a.b`."""
+    names: set[str] = set()
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
+    return names
 
 
 def commit(folder: Path, message: str) -> None:

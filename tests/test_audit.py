@@ -8,12 +8,12 @@ import pytest
 from conftest import Write
 
 from stages import audit, download
-from stages.common import params
-from stages.common.duplicates import Pair
-from stages.common.params import Audit
-from stages.common.release import scan
+from stages.audit import Audit, Params
+from stages.cases.release import scan
+from stages.pipeline.params import load
+from stages.repeats.duplicates import Pair
 
-DEFAULT = params.load().audit
+DEFAULT = load(Params).audit
 
 
 def run(root: Path, choices: Audit = DEFAULT) -> pd.DataFrame:

@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from stages import download
-from stages.common.errors import UserError
-from stages.common.params import Data
-from stages.common.release import scan
+from stages.cases.release import scan
+from stages.download import Data
+from stages.pipeline.errors import UserError
 
 
 def custom(archive: Path) -> Data:

@@ -7,10 +7,10 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from stages.common.postprocess import Steps
-from stages.common.predictions import Prediction
-from stages.common.release import Case
+from stages.cases.release import Case
 from stages.evaluate import score
+from stages.scoring.postprocess import Steps
+from stages.scoring.predictions import Prediction
 
 CASE = Case("benign (1)", "benign", Path("benign (1).png"), ())
 

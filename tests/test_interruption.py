@@ -1,7 +1,6 @@
-"""What is left after a kill, on a full disk or in a folder that may not be written to."""
+"""A run killed again and again in surroundings unlike those of the committed one; full disks and read-only ones."""
 
 import os
-import shutil
 import signal
 import subprocess
 import sys
@@ -26,22 +25,67 @@ def kill_repro(folder: Path, moment: Callable[[], bool], *arguments: str) -> Non
     process.wait()
 
 
-def test_a_training_goes_on_where_it_was_killed_and_ends_with_the_same_bytes(git_clone: Path) -> None:
+def other_surroundings(folder: Path) -> dict[str, str]:
+    """Another time zone, locale and hash seed, and a file system that lists every folder the other way round."""
+    (folder / "sitecustomize.py").write_text(BACKWARD_LISTING)
+    surroundings = {"TZ": "Pacific/Auckland", "LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONHASHSEED": "12345"}
+    return surroundings | {"PYTHONPATH": str(folder)}
+
+
+BACKWARD_LISTING = """
+import os
+
+listdir, scandir = os.listdir, os.scandir
+
+
+class Backward:
+    def __init__(self, path="."):
+        with scandir(path) as entries:
+            self._entries = iter(list(entries)[::-1])
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        return next(self._entries)
+
+    def close(self):
+        pass
+
+
+os.listdir = lambda path=".": listdir(path)[::-1]
+os.scandir = Backward
+"""
+
+
+def test_a_clone_killed_thrice_makes_the_same_bytes_in_other_surroundings(git_clone: Path, tmp_path: Path) -> None:
     for output in ("data/.partial-raw", "data/.partial-prepared", "models/fold-0.checkpoint"):
         kill_repro(git_clone, (git_clone / output).exists, "train@0")
-    assert "models/fold-0.checkpoint: going on after 1 epochs" in dvc(git_clone, "repro", "train@0")
+    assert not (git_clone / "models/fold-0.keras").exists()
+    umask = os.umask(0o077)
+    try:
+        printed = dvc(git_clone, "repro", "--force", **other_surroundings(tmp_path))
+    finally:
+        os.umask(umask)
+    assert "models/fold-0.checkpoint: going on after 1 epochs" in printed
     assert run(git_clone, "git", "status", "--porcelain") == ""
     assert not list(git_clone.rglob(".partial-*")) + list(git_clone.rglob("*.checkpoint"))
+    assert (git_clone / "metrics/report.html").stat().st_mode & 0o077 == 0
 
 
-def test_an_evaluation_that_is_killed_is_done_again(clone: Path, tmp_path: Path) -> None:
-    copy = shutil.copytree(clone, tmp_path / "copy")
+def test_an_evaluation_that_is_killed_is_done_again(working_copy: Path) -> None:
     # It writes this one first, and the scores later.
-    fitted = copy / "metrics/postprocess.json"
+    fitted = working_copy / "metrics/postprocess.json"
     fitted.unlink()
-    kill_repro(copy, fitted.exists, "evaluate")
-    dvc(copy, "repro")
-    assert run(copy, "git", "status", "--porcelain") == ""
+    kill_repro(working_copy, fitted.exists, "evaluate")
+    dvc(working_copy, "repro")
+    assert run(working_copy, "git", "status", "--porcelain") == ""
 
 
 @pytest.fixture

@@ -2,8 +2,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.common.prepared import Prepared, letterboxes
-from stages.common.release import scan
+from stages.cases.prepared import Prepared, letterboxes
+from stages.cases.release import scan
 from stages.prepare import prepare
 
 

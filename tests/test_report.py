@@ -15,7 +15,7 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
-from stages.common.overlay import PREDICTION, contour_path, overlay
+from stages.pages.overlay import PREDICTION, contour_path, overlay
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.common.errors import UserError
-from stages.common.folds import UNUSED, subsets
+from stages.cases.folds import UNUSED, subsets
+from stages.pipeline.errors import UserError
 from stages.split import assign_folds, check_folds
 
 IMAGES = st.lists(

@@ -7,25 +7,27 @@ import pytest
 from dvclive.live import Live
 
 from stages import train
-from stages.common import device, params
-from stages.common.batches import Batches
-from stages.common.callbacks import Progress
-from stages.common.checkpoint import CheckpointFile
-from stages.common.device import Device
-from stages.common.errors import UserError
-from stages.common.params import Params
-from stages.common.prepared import Prepared
+from stages.cases.prepared import Prepared
+from stages.network import device
+from stages.network.device import Device, Hardware
+from stages.pipeline.errors import UserError
+from stages.pipeline.params import load
+from stages.train import Params
+from stages.training.batches import Batches
+from stages.training.callbacks import Progress
+from stages.training.checkpoint import CheckpointFile
+from stages.training.losses import BceDice
 
 CPU = Device("cpu", "test", 1, "float32")
 
 
-def tiny_params() -> Params:
-    """The committed params with a network and a grid that train in seconds."""
-    loaded = params.load()
+def tiny_params(epochs: int = 6) -> Params:
+    """The committed params with a network that trains in seconds."""
+    loaded = load(Params)
     return loaded.model_copy(
         update={
             "network": loaded.network.model_copy(update={"stem": 1, "width": 4, "depth": 3, "dropout": 0.1}),
-            "train": loaded.train.model_copy(update={"epochs": 12, "batch": 4, "ema": 0.8, "learning_rate": 0.01}),
+            "train": loaded.train.model_copy(update={"epochs": epochs, "batch": 4, "ema": 0.8, "learning_rate": 0.01}),
         }
     )
 
@@ -60,7 +62,7 @@ class StoppedLive(Live):
 
 def fit(loaded: Params, folder: Path, hardware: Device = CPU, last_epoch: int = 1000) -> keras.Model:
     """Train in `folder`; where a training was stopped there before, go on with it."""
-    device.configure("cpu", hardware.precision, loaded.seed)
+    device.configure(Hardware.model_validate({"device": "cpu", "precision": hardware.precision}), loaded.seed)
     training = Batches(disks(), np.arange(16), loaded.train.batch, seed=loaded.seed)
     validation = Batches(disks(), np.arange(16, 24), loaded.train.batch)
     with StoppedLive(str(folder), dvcyaml=None, save_dvc_exp=False, report=None) as live:
@@ -74,17 +76,25 @@ def curve(folder: Path, name: str) -> pd.Series:
     return pd.read_csv(folder / "plots" / "metrics" / f"{name}.tsv", sep="\t")[name]
 
 
+def validation_logits(network: keras.Model) -> np.ndarray:
+    return np.asarray(network.predict(disks().images[16:, ..., None].astype(np.float32), verbose=0))
+
+
+def validation_loss(network: keras.Model) -> float:
+    """The mean loss of the validation images, computed apart from the training."""
+    masks = disks().masks[16:, ..., None].astype(np.float32)
+    return float(np.mean(np.asarray(BceDice().call(masks, validation_logits(network)))))
+
+
 def lesion_dice(network: keras.Model) -> float:
     """Mean Dice of the validation images with a lesion, computed apart from the training."""
-    data = disks()
-    predicted = np.asarray(network.predict(data.images[16:, ..., None].astype(np.float32), verbose=0))[..., 0] > 0
-    truth = data.masks[16:] > 0
+    predicted, truth = validation_logits(network)[..., 0] > 0, disks().masks[16:] > 0
     both, total = (predicted & truth).sum(axis=(1, 2)), predicted.sum(axis=(1, 2)) + truth.sum(axis=(1, 2))
     return float((2 * both / np.maximum(total, 1))[truth.any(axis=(1, 2))].mean())
 
 
-def test_training_learns_and_keeps_the_best_averaged_weights(tiny: Params, tmp_path: Path) -> None:
-    network = fit(tiny, tmp_path / "one")
+def test_training_learns_and_keeps_the_best_averaged_weights(tmp_path: Path) -> None:
+    network = fit(tiny_params(epochs=12), tmp_path / "one")
     validation = curve(tmp_path / "one", "val_lesion_dice")
     assert len(validation) == 12
     assert validation.max() > 0.5
@@ -96,17 +106,17 @@ def test_a_stopped_training_goes_on_and_ends_as_if_it_had_not_been_stopped(
     tiny: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     whole = fit(tiny, tmp_path / "whole")
-    for last_epoch in (3, 8):
+    for last_epoch in (2, 5):
         with pytest.raises(KeyboardInterrupt):
             fit(tiny, tmp_path / "stopped", last_epoch=last_epoch)
     resumed = fit(tiny, tmp_path / "stopped")
-    assert "going on after 7 epochs" in capsys.readouterr().out
+    assert "going on after 4 epochs" in capsys.readouterr().out
     assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True))
     for name in ("loss", "lesion_dice", "val_loss", "val_lesion_dice"):
         assert curve(tmp_path / "whole", name).equals(curve(tmp_path / "stopped", name))
 
 
-def test_patience_is_counted_on_where_a_training_was_stopped(tiny: Params, tmp_path: Path) -> None:
+def test_training_stops_early_where_nothing_gets_better_stopped_in_between_or_not(tiny: Params, tmp_path: Path) -> None:
     patient = tiny.model_copy(
         update={
             "network": tiny.network.model_copy(update={"dropout": 0.0}),
@@ -114,20 +124,14 @@ def test_patience_is_counted_on_where_a_training_was_stopped(tiny: Params, tmp_p
         }
     )
     whole = fit(patient, tmp_path / "whole")
-    epochs = len(curve(tmp_path / "whole", "val_lesion_dice"))
-    with pytest.raises(KeyboardInterrupt):
-        fit(patient, tmp_path / "stopped", last_epoch=epochs - 1)
-    resumed = fit(patient, tmp_path / "stopped")
-    assert len(curve(tmp_path / "stopped", "val_lesion_dice")) == epochs
-    assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True))
-
-
-def test_training_stops_early_where_nothing_gets_better(tiny: Params, tmp_path: Path) -> None:
-    patient = tiny.model_copy(update={"train": tiny.train.model_copy(update={"epochs": 200, "patience": 2})})
-    fit(patient, tmp_path / "one")
-    validation = curve(tmp_path / "one", "val_lesion_dice")
+    validation = curve(tmp_path / "whole", "val_lesion_dice")
     assert len(validation) < 200
     assert validation.argmax() == len(validation) - 1 - 2
+    with pytest.raises(KeyboardInterrupt):
+        fit(patient, tmp_path / "stopped", last_epoch=len(validation) - 1)
+    resumed = fit(patient, tmp_path / "stopped")
+    assert len(curve(tmp_path / "stopped", "val_lesion_dice")) == len(validation)
+    assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True))
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
@@ -156,8 +160,14 @@ def test_the_learning_rate_warms_up_and_falls_to_zero(tiny: Params) -> None:
     assert rates[100] == pytest.approx(0, abs=1e-6)
 
 
+def test_a_grid_that_cannot_be_halved_often_enough_is_told(tiny: Params) -> None:
+    train.check_grid(32, tiny.network)
+    with pytest.raises(UserError, match=r"prepare\.size: 34 must be a multiple of .* = 4"):
+        train.check_grid(34, tiny.network)
+
+
 def test_a_gpu_that_is_not_there_is_told() -> None:
     if device._gpus():
         pytest.skip("this machine has a GPU")
-    with pytest.raises(UserError, match=r"train\.device is gpu"):
-        device.configure("gpu", "auto", 0)
+    with pytest.raises(UserError, match=r"hardware\.device is gpu"):
+        device.configure(Hardware(device="gpu", precision="auto"), 0)

@@ -1,0 +1,62 @@
+"""Draw the README's picture of the run that is checked out: test images with true and predicted contour.
+
+    uv run python benchmarks/draw_overlays.py docs/overlays-phantom.jpg
+
+Shows four lesion images, the middle ones of each quarter when all are sorted by Dice, best first: what one may expect,
+not a choice.
+"""
+
+import argparse
+from functools import partial
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stages.cases.images import read_grey
+from stages.cases.prepared import PREPARED, read_index
+from stages.cases.release import RAW, scan
+from stages.pages.overlay import PREDICTION, TRUTH, encode, overlay
+from stages.scoring.figures import PER_IMAGE
+from stages.scoring.postprocess import POSTPROCESS, binary_mask, read_steps
+from stages.scoring.predictions import Prediction, map_predictions, predictions
+
+_HEIGHT, _WIDTH, _GAP = 300, 370, 8
+
+
+def choose(scores: pd.DataFrame) -> pd.DataFrame:
+    """The id and the fold of four test images, of the table in metrics/scores.csv."""
+    tested = scores[(scores["subset"] == "test") & (scores["stage"] == "after") & (scores["tp"] + scores["fn"] > 0)]
+    ranked = tested.sort_values(["dice", "id"], ascending=False).reset_index(drop=True)
+    return ranked.loc[[len(ranked) * (2 * quarter + 1) // 8 for quarter in range(4)], ["id", "fold"]]
+
+
+def draw(fold: int, prediction: Prediction) -> NDArray[np.uint8]:
+    """One image with its contours, RGB uint8 [_HEIGHT, _WIDTH, 3], on white ground."""
+    image = read_grey(prediction.case.image)
+    predicted = binary_mask(prediction.probability, read_steps(POSTPROCESS, f"fold-{fold}"))
+    picture = overlay(image, [(prediction.truth, TRUTH), (predicted, PREDICTION)])
+    scale = min(_HEIGHT / image.shape[0], _WIDTH / image.shape[1])
+    picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:_HEIGHT, :_WIDTH]
+    tile = np.full((_HEIGHT, _WIDTH, 3), 255, np.uint8)
+    tile[: picture.shape[0], : picture.shape[1]] = picture
+    return tile
+
+
+def main() -> None:
+    """Draw the picture."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("target", type=Path, help="the JPEG to write")
+    target = parser.parse_args().target
+    cases, index = {case.id: case for case in scan(RAW)}, read_index(PREPARED)
+    tiles = []
+    for case_id, fold in choose(pd.read_csv(PER_IMAGE)).itertuples(index=False):
+        tiles += map_predictions(partial(draw, fold), predictions(fold), [cases[case_id]], index, "draw")
+        tiles.append(np.full((_HEIGHT, _GAP, 3), 255, np.uint8))
+    target.write_bytes(encode(np.hstack(tiles[:-1]), ".jpg"))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What people run beside the pipeline: `segment` and `compare`. The stages of the pipeline are in `stages`."""

@@ -1,0 +1,168 @@
+"""Compare two runs image by image: `uv run compare REV [REV]`.
+
+REV is a commit, a branch, a tag or an experiment; without a second one the first is compared with what is checked out.
+Says for each figure the difference, second less first, with its interval (paired bootstrap over groups of repeated
+frames) and whether it is more than noise, and lists the test images that gained and lost most. Needs Git alone, but
+--html, which shows these images with the masks of both runs, needs the data and predictions in DVC's cache or remote.
+Runs whose images, grids, true masks or scoring rules differ are refused. Not part of the pipeline.
+"""
+
+import argparse
+import io
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import pandas as pd
+
+from commands.revisions import Revision, find
+from stages.cases.images import read_grey
+from stages.cases.prepared import INDEX, PREPARED, read_index
+from stages.cases.release import RAW, scan
+from stages.pages.overlay import PREDICTION, TRUTH, overlay
+from stages.pages.rendering import jpeg, render, shrink, shrink_mask
+from stages.pipeline.errors import UserError, command
+from stages.pipeline.files import written_aside
+from stages.pipeline.params import Section, Seed, load
+from stages.scoring.comparison import SUBSETS, Change, changes, most_changed, pair, rules
+from stages.scoring.figures import PER_IMAGE
+from stages.scoring.intervals import Bootstrap, Intervals
+from stages.scoring.postprocess import POSTPROCESS, Steps, binary_mask, read_steps
+from stages.scoring.predictions import Prediction, map_predictions, predictions
+
+# Where the scoring rules stand, and where earlier commits keep them.
+_RULES = (Path("stages/scoring/scores.py"), Path("stages/common/scores.py"))
+_WIDTH = 420
+
+
+class Params(Section):
+    """What this command reads of params.yaml."""
+
+    seed: Seed
+    intervals: Intervals
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two runs differ in: the figures of each subset, and the test images that gained and lost most."""
+
+    first: Revision
+    second: Revision
+    changes: dict[str, list[Change]]
+    images: int
+    gained: pd.DataFrame
+    lost: pd.DataFrame
+
+
+def compare(first: Revision, second: Revision, bootstrap: Bootstrap, images: int) -> Comparison:
+    """Compare two revisions; UserError names in what they cannot be compared."""
+    try:
+        if rules(first.read_first(_RULES)) != rules(second.read_first(_RULES)):
+            raise UserError(
+                f"their scoring rules differ, in {_RULES[0]}. Run `uv run dvc repro` with the same rules for both."
+            )
+        one, two = (pd.read_csv(io.StringIO(revision.read(PER_IMAGE))) for revision in (first, second))
+        paired = {subset: pair(one, two, subset) for subset in SUBSETS}
+    except UserError as error:
+        raise UserError(f"{first.name} and {second.name} cannot be compared: {error}") from error
+    found = {subset: changes(both, bootstrap) for subset, both in paired.items()}
+    gained, lost = most_changed(paired["test"], images)
+    return Comparison(first, second, found, len(paired["test"]), gained, lost)
+
+
+def picture(steps: Steps, prediction: Prediction) -> tuple[str, str] | None:
+    """The id of a test image, and its picture with the true and the predicted contour; nothing for another image."""
+    if prediction.subset != "test":
+        return None
+    image, truth = shrink(read_grey(prediction.case.image), _WIDTH), shrink_mask(prediction.truth, _WIDTH)
+    predicted = shrink_mask(binary_mask(prediction.probability, steps), _WIDTH)
+    return prediction.case.id, jpeg(overlay(image, [(truth, TRUTH), (predicted, PREDICTION)]))
+
+
+def draw(revision: Revision, chosen: pd.DataFrame) -> dict[str, str]:
+    """The pictures of one run, by id; `chosen` has the columns id, class and fold, the one that tests the image."""
+    outputs = [PREPARED / INDEX, POSTPROCESS, *(predictions(fold) for fold in set(chosen["fold"]))]
+    for cls, case_id in zip(chosen["class"], chosen["id"], strict=True):
+        outputs += [RAW / cls / f"{case_id}.png", RAW / cls / f"{case_id}_mask*.png"]
+    drawn = {}
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        revision.fetch(outputs, folder)
+        cases, index = {case.id: case for case in scan(folder / RAW)}, read_index(folder / PREPARED)
+        for fold, members in chosen.groupby("fold"):
+            draw_one = partial(picture, read_steps(folder / POSTPROCESS, f"fold-{fold}"))
+            fold_cases = [cases[case_id] for case_id in members["id"]]
+            predicted = folder / predictions(int(str(fold)))
+            drawn |= dict(
+                filter(None, map_predictions(draw_one, predicted, fold_cases, index, f"draw {revision.name}"))
+            )
+    return drawn
+
+
+def page(comparison: Comparison, confidence: float) -> str:
+    """The comparison as one self-contained HTML page, the pictures of both runs side by side."""
+    shown = pd.concat([comparison.gained, comparison.lost])
+    pictures = {}
+    for run, revision in (("first", comparison.first), ("second", comparison.second)):
+        chosen = shown[["id", "class", f"fold_{run}"]].rename(columns={f"fold_{run}": "fold"})
+        pictures[run] = draw(revision, chosen) if len(chosen) else {}
+    rows = {name: getattr(comparison, name).to_dict("records") for name in ("gained", "lost")}
+    return render(
+        "compare.html.j2",
+        comparison=comparison,
+        confidence=confidence,
+        rows=rows,
+        pictures=pictures,
+        width=_WIDTH,
+        truth=TRUTH,
+        prediction=PREDICTION,
+    )
+
+
+def tell(comparison: Comparison, confidence: float) -> Iterator[str]:
+    """The lines that the command prints."""
+    first, second = comparison.first.name, comparison.second.name
+    yield f"{comparison.images} test images; difference: {second} less {first}, with its {confidence:.0%} interval"
+    for subset, found in comparison.changes.items():
+        yield f"\n{subset:20}{first:>14.14}{second:>14.14}   difference"
+        for change in found:
+            difference = f"{change.second - change.first:+.3f} ({change.low:+.3f} to {change.high:+.3f})"
+            yield f"  {change.name:18}{change.first:14.3f}{change.second:14.3f}   {difference}  {change.verdict}"
+    for name, rows in (("gained", comparison.gained), ("lost", comparison.lost)):
+        yield f"\n{name} most on test, Dice"
+        for row in rows.itertuples():
+            yield f"  {row.id:18}{row.dice_first:14.3f}{row.dice_second:14.3f}   {row.gain:+.3f}"
+        if rows.empty:
+            yield "  none"
+    yield "\nNoise is what other images would change; what another training would change is not in it."
+
+
+def parse() -> argparse.Namespace:
+    """Read the command line."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("first", metavar="REV", help="commit, branch, tag or experiment")
+    parser.add_argument("second", metavar="REV", nargs="?", help="another one (default: what is checked out)")
+    parser.add_argument("--images", type=int, default=5, help="how many images to list at most (%(default)s)")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="also write a page with the masks of both runs")
+    return parser.parse_args()
+
+
+@command
+def main() -> None:
+    """Compare the runs named on the command line."""
+    arguments = parse()
+    loaded = load(Params)
+    second = find(arguments.second) if arguments.second else Revision("checked out", None)
+    bootstrap = Bootstrap(loaded.intervals.draws, loaded.intervals.confidence, loaded.seed)
+    comparison = compare(find(arguments.first), second, bootstrap, arguments.images)
+    print("\n".join(tell(comparison, loaded.intervals.confidence)))
+    if arguments.html:
+        content = page(comparison, loaded.intervals.confidence)
+        with written_aside(arguments.html) as aside:
+            aside.write_text(content, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,45 @@
+"""The prepared data set, as the stage `prepare` writes it and the later ones read it."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from stages.cases.letterbox import Letterbox
+
+PREPARED = Path("data/prepared")
+IMAGES, MASKS, INDEX = "images.npy", "masks.npy", "index.csv"
+
+_GEOMETRY = list(Letterbox.__dataclass_fields__)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """Memory-mapped `images` and `masks`, uint8 [n, size, size], masks 0 or 1, and their `index`, a row an image."""
+
+    images: NDArray[np.uint8]
+    masks: NDArray[np.uint8]
+    index: pd.DataFrame
+
+    @classmethod
+    def open(cls, folder: Path) -> "Prepared":
+        """Open data/prepared without reading the arrays."""
+        images, masks = (np.load(folder / name, mmap_mode="r") for name in (IMAGES, MASKS))
+        return cls(images, masks, read_index(folder))
+
+    @property
+    def size(self) -> int:
+        """Side of the square grid in pixels."""
+        return self.images.shape[1]
+
+
+def read_index(folder: Path) -> pd.DataFrame:
+    """The table of ids, classes and letterbox geometries alone."""
+    return pd.read_csv(folder / INDEX)
+
+
+def letterboxes(index: pd.DataFrame) -> list[Letterbox]:
+    """The letterbox of each row of an index."""
+    return [Letterbox(*row) for row in index[_GEOMETRY].itertuples(index=False)]

@@ -1,0 +1,53 @@
+"""Trained networks on disk: the same bytes for the same weights, in float32 whatever they were trained in."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import keras
+
+from stages.network.device import policy
+from stages.pipeline.errors import UserError
+
+# The earliest time that a zip entry can carry, and what stands for the date inside.
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+def model_file(fold: int) -> Path:
+    """Where the network trained for a fold lies."""
+    return Path(f"models/fold-{fold}.keras")
+
+
+def save(network: keras.Model, path: Path) -> None:
+    """Write `network` as a .keras file without times or dates; `keras.saving.load_model` opens it as any other."""
+    with_precision(network, "float32").save(path)
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in sorted(archive.namelist())}
+    metadata = json.loads(entries["metadata.json"])
+    entries["metadata.json"] = json.dumps(metadata | {"date_saved": "1980-01-01@00:00:00"}).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content)
+
+
+def load(path: Path, precision: str) -> keras.Model:
+    """Read a network to compute in `precision` (float32, bfloat16, float16); UserError where there is none."""
+    if not path.exists():
+        raise UserError(f"{path}: no trained network there. Make it with `uv run dvc repro`, or fetch it: `dvc pull`.")
+    try:
+        network = keras.saving.load_model(path, compile=False)
+    except (ValueError, OSError, KeyError) as error:
+        raise UserError(f"{path}: not a network that Keras {keras.__version__} can read ({error}).") from error
+    return with_precision(network, precision)
+
+
+def with_precision(network: keras.Model, precision: str) -> keras.Model:
+    """A copy of `network` with the same weights that computes in `precision`; logits stay float32."""
+
+    def copy(layer: keras.Layer) -> keras.Layer:
+        dtype = "float32" if layer.name == "logits" else policy(precision)
+        return layer.__class__.from_config({**layer.get_config(), "dtype": dtype})
+
+    clone = keras.models.clone_model(network, clone_function=copy)
+    clone.set_weights(network.get_weights())
+    return clone

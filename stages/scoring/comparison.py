@@ -1,0 +1,116 @@
+"""Two runs on the same images: which figures differ by more than noise, and on which images."""
+
+import ast
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
+
+from stages.pipeline.errors import UserError
+from stages.scoring.intervals import Bootstrap, weighted_auc
+from stages.scoring.scores import add_scores
+
+SUBSETS = ("validation", "test")
+
+
+@dataclass(frozen=True)
+class Change:
+    """A figure of `images` images in two runs, and the interval of the second less the first."""
+
+    name: str
+    images: int
+    first: float
+    second: float
+    low: float
+    high: float
+
+    @property
+    def verdict(self) -> str:
+        """What the interval says of the difference."""
+        if self.low == self.high == 0:
+            return "the same"
+        return "more than noise" if self.low > 0 or self.high < 0 else "within noise"
+
+
+class _Bare(ast.NodeTransformer):
+    """Leaves out docstrings, since a string that stands alone does nothing, and imports, since modules move."""
+
+    def visit_Expr(self, node: ast.Expr) -> ast.Expr | None:
+        return None if isinstance(node.value, ast.Constant) else node
+
+    def visit_Import(self, node: ast.Import) -> None:
+        return None
+
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        return None
+
+
+def rules(source: str) -> str:
+    """What Python code does, whatever its comments, docstrings, layout and imports."""
+    return ast.dump(_Bare().visit(ast.parse(source)))
+
+
+def pair(first: pd.DataFrame, second: pd.DataFrame, subset: str) -> pd.DataFrame:
+    """The post-processed scores of both runs, a row an image, columns of the runs ending in `_first` and `_second`.
+
+    UserError where the images, their grids or their true masks differ.
+    """
+    chosen = [
+        add_scores(scores[(scores["subset"] == subset) & (scores["stage"] == "after")]) for scores in (first, second)
+    ]
+    only = [sorted(set(one["id"]) - set(other["id"])) for one, other in (chosen, chosen[::-1])]
+    if only[0] or only[1]:
+        told = ", ".join(f"{len(ids)} ({ids[0]}, …)" if ids else "0" for ids in only)
+        raise UserError(f"their {subset} images differ: {told} are in one of the two alone.")
+    both = chosen[0].merge(chosen[1], on=["id", "class"], suffixes=("_first", "_second"), validate="one_to_one")
+    for what, columns in (("grids", ["tp", "fp", "fn", "tn"]), ("true masks", ["tp", "fn"])):
+        sizes = [both[[f"{column}_{run}" for column in columns]].sum(axis=1) for run in ("first", "second")]
+        differ = sizes[0] != sizes[1]
+        if differ.any():
+            raise UserError(
+                f"the {what} of {differ.sum()} {subset} images differ, such as of {both['id'][differ].iloc[0]}."
+            )
+    return both
+
+
+def changes(both: pd.DataFrame, bootstrap: Bootstrap) -> list[Change]:
+    """The figures of both runs, of a table of `pair`; intervals by drawing groups of repeats, the same for both."""
+    groups = _joined_groups(both)
+    lesion = (both["class"] != "normal").to_numpy()
+    clean = {f"clean_{run}": (both[f"predicted_share_{run}"] == 0).astype(float) for run in ("first", "second")}
+    table = both.assign(**clean)
+    found = []
+    for name, column, rows in (
+        ("lesion Dice", "dice", lesion),
+        ("lesion IoU", "iou", lesion),
+        ("normals clean", "clean", ~lesion),
+        ("Dice, all images", "dice", lesion | True),
+    ):
+        if rows.any():
+            one, two = (table.loc[rows, f"{column}_{run}"].to_numpy(float) for run in ("first", "second"))
+            interval = bootstrap.mean(two - one, groups[rows])
+            found.append(Change(name, int(rows.sum()), one.mean(), two.mean(), *interval))
+    if lesion.any() and not lesion.all():
+        one, two = (table[f"peak_{run}"].to_numpy(float) for run in ("first", "second"))
+        interval = bootstrap.statistic(
+            lambda weights: weighted_auc(two, lesion, weights) - weighted_auc(one, lesion, weights), groups
+        )
+        areas = [weighted_auc(peak, lesion, np.ones((1, len(both)))).item() for peak in (one, two)]
+        found.append(Change("AUC", len(both), areas[0], areas[1], *interval))
+    return found
+
+
+def most_changed(both: pd.DataFrame, images: int) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """The images that gained and those that lost most Dice, at most so many of each, most first."""
+    ranked = both.assign(gain=both["dice_second"] - both["dice_first"]).sort_values(["gain", "id"])
+    return ranked[ranked["gain"] > 0][::-1][:images], ranked[ranked["gain"] < 0][:images]
+
+
+def _joined_groups(both: pd.DataFrame) -> np.ndarray:
+    """Groups that hold together what either run does, should their audits differ."""
+    one, two = (np.unique(both[f"group_{run}"], return_inverse=True)[1] for run in ("first", "second"))
+    size = len(both)
+    links = coo_matrix((np.ones(size), (one, two + size)), shape=(2 * size, 2 * size))
+    return connected_components(links, directed=False)[1][one]

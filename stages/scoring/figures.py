@@ -1,0 +1,158 @@
+"""Figures and tables for plots, from the per-image scores alone."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from stages.cases.release import CLASSES
+from stages.scoring.error_kinds import KINDS
+from stages.scoring.intervals import Bootstrap, weighted_auc
+from stages.scoring.scores import SCORES, add_scores
+
+PER_IMAGE = Path("metrics/scores.csv")
+FIGURES = Path("metrics/figures.json")
+PLOTS = Path("metrics/plots")
+
+_DIGITS = 4
+
+
+def strata(scores: pd.DataFrame) -> dict[str, pd.Series]:
+    """Which rows belong to each stratum; terciles are of the lesion's share of the image, among these lesion images."""
+    lesion = scores["class"] != "normal"
+    chosen = {"lesion": lesion} | {cls: scores["class"] == cls for cls in CLASSES} | {"all": lesion | True}
+    size = scores["lesion_share"].where(lesion)
+    low, high = size.quantile(1 / 3), size.quantile(2 / 3)
+    chosen |= {"small lesion": size <= low, "medium lesion": (size > low) & (size <= high), "large lesion": size > high}
+    return chosen | {
+        "lesion, marks": lesion & (scores["marks"] == 1),
+        "lesion, no marks": lesion & (scores["marks"] == 0),
+    }
+
+
+def summarise(scores: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, Any]:
+    """All figures of one subset: the strata before and after post-processing, their difference, AUC and error kinds.
+
+    A stratum without images is left out, and so is a figure without a single defined value.
+    """
+    before, after = (scores[scores["stage"] == stage].reset_index(drop=True) for stage in ("before", "after"))
+    detection = detect(after, bootstrap)
+    figures: dict[str, Any] = {
+        stage: {name: stratum(table[rows], bootstrap) for name, rows in strata(table).items() if rows.any()}
+        for stage, table in (("before", before), ("after", after))
+    }
+    figures["difference"] = {
+        name: difference(before[rows], after[rows], bootstrap) for name, rows in strata(after).items() if rows.any()
+    }
+    figures["error kinds"] = error_kinds(before["kind"], after["kind"])
+    return figures | ({"detection": detection} if detection else {})
+
+
+def stratum(scores: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, Any]:
+    """Figures of some images: mean and median per image, and pooled, all pixels taken together."""
+    counts = scores[["tp", "fp", "fn", "tn"]].sum().to_frame().T
+    pooled = add_scores(counts).iloc[0][["dice", "iou", "sensitivity", "precision", "specificity"]]
+    figures = {
+        "images": len(scores),
+        "groups": int(scores["group"].nunique()),
+        "mean per image": {
+            name: mean(scores[name], scores["group"], bootstrap) for name in SCORES if scores[name].notna().any()
+        },
+        "median per image": scores[list(SCORES)].median().dropna().round(_DIGITS).to_dict(),
+        "pooled over pixels": pooled.dropna().astype(float).round(_DIGITS).to_dict(),
+    }
+    clean = scores.loc[scores["class"] == "normal", "predicted_share"] == 0
+    if len(clean):
+        figures["normals left clean"] = mean(clean.astype(float), scores["group"].loc[clean.index], bootstrap)
+    return figures
+
+
+def mean(values: pd.Series, groups: pd.Series, bootstrap: Bootstrap) -> dict[str, float]:
+    """A mean over the defined values, its interval, and the number of images left out as undefined."""
+    low, high = bootstrap.mean(values.to_numpy(float), groups.to_numpy())
+    figures = {"value": values.mean(), "low": low, "high": high}
+    return {name: round(float(value), _DIGITS) for name, value in figures.items()} | {
+        "left_out": int(values.isna().sum())
+    }
+
+
+def difference(before: pd.DataFrame, after: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, dict[str, float]]:
+    """The mean change of Dice and IoU by post-processing, image by image, with its interval."""
+    return {name: mean(after[name] - before[name], after["group"], bootstrap) for name in ("dice", "iou")}
+
+
+def detect(scores: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, float]:
+    """How well the highest probability of an image tells lesion from normal; empty where there is only one of them."""
+    lesion, peak = (scores["class"] != "normal").to_numpy(), scores["peak"].to_numpy(float)
+    if lesion.all() or not lesion.any():
+        return {}
+    value = weighted_auc(peak, lesion, np.ones((1, len(peak))))[0]
+    low, high = bootstrap.auc(peak, lesion, scores["group"].to_numpy())
+    return {name: round(float(part), _DIGITS) for name, part in (("auc", value), ("low", low), ("high", high))}
+
+
+def error_kinds(before: pd.Series, after: pd.Series) -> dict[str, Any]:
+    """How many images of each kind there are before and after, and what post-processing did.
+
+    `mended` counts those of a kind that became good, `made` those that were of another kind before, good included, and
+    `spoiled` all that were good and are not any more.
+    """
+    return {
+        "before": {kind: int((before == kind).sum()) for kind in KINDS},
+        "after": {kind: int((after == kind).sum()) for kind in KINDS},
+        "mended": {kind: int(((before == kind) & (after == "good")).sum()) for kind in KINDS[1:]},
+        "made": {kind: int(((before != kind) & (after == kind)).sum()) for kind in KINDS[1:]},
+        "spoiled": int(((before == "good") & (after != "good")).sum()),
+    }
+
+
+def headline(figures: dict[str, Any]) -> dict[str, float]:
+    """The few figures that `dvc metrics` and `dvc exp show` print."""
+    after = figures["after"]
+    short: dict[str, float] = {}
+    if "lesion" in after:
+        short["lesion_dice"] = after["lesion"]["mean per image"]["dice"]["value"]
+    if "normal" in after:
+        short["normals_clean"] = after["normal"]["normals left clean"]["value"]
+    if "detection" in figures:
+        short["auc"] = figures["detection"]["auc"]
+    short["dice"] = after["all"]["mean per image"]["dice"]["value"]
+    return {name: round(value, 3) for name, value in short.items()}
+
+
+def precision_recall(inside: np.ndarray, outside: np.ndarray) -> pd.DataFrame:
+    """Precision and recall of all pixels together at each threshold, from pixels of each level 0 to 255."""
+    tp, fp = (np.cumsum(levels[::-1])[::-1] for levels in (inside, outside))
+    table = pd.DataFrame({"threshold": np.arange(256) / 255, "tp": tp, "fp": fp})[1:]
+    table = table[table["tp"] + table["fp"] > 0]
+    recall, precision = table["tp"] / max(1, inside.sum()), table["tp"] / (table["tp"] + table["fp"])
+    return table.assign(recall=recall, precision=precision)[["threshold", "recall", "precision"]].round(_DIGITS)
+
+
+def reliability(inside: np.ndarray, outside: np.ndarray, bins: int = 10) -> tuple[pd.DataFrame, float]:
+    """Predicted probability against the share of lesion pixels, by bins, and the expected calibration error.
+
+    The error is the mean gap between the two, weighed by pixels (Naeini et al., AAAI 2015).
+    """
+    levels = np.arange(256)
+    bin_of = np.minimum(levels * bins // 255, bins - 1)
+    pixels = np.bincount(bin_of, inside + outside, bins)
+    lesion, probability = (
+        np.bincount(bin_of, inside, bins),
+        np.bincount(bin_of, (inside + outside) * levels / 255, bins),
+    )
+    table = pd.DataFrame({"pixels": pixels.astype(int), "probability": probability, "lesion_share": lesion})
+    table = table[table["pixels"] > 0]
+    table["probability"] /= table["pixels"]
+    table["lesion_share"] /= table["pixels"]
+    gap = (table["probability"] - table["lesion_share"]).abs()
+    error = round(float((gap * table["pixels"]).sum() / table["pixels"].sum()), _DIGITS)
+    return table.round(_DIGITS)[["probability", "lesion_share", "pixels"]], error
+
+
+def dice_distribution(scores: pd.DataFrame) -> pd.DataFrame:
+    """How many images of each class have a Dice in each tenth."""
+    tenth = np.minimum((scores["dice"] * 10).astype(int), 9) / 10
+    table = scores.groupby([scores["class"], tenth.rename("dice_from")]).size().rename("images")
+    return table.reset_index()

@@ -1,0 +1,3 @@
+"""Where cases come from: the phantom, archives that nobody vouches for, and BUSI's manifest.
+What a case is, once it is there, is in `cases`.
+"""

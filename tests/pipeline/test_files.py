@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stages.pipeline.errors import UserError
+from stages.pipeline.files import written_aside, written_rows
+
+
+def test_an_output_appears_whole(tmp_path: Path) -> None:
+    target = tmp_path / "new" / "scores.csv"
+    with written_aside(target) as aside:
+        aside.write_text("new")
+        assert not target.exists()
+    assert [path.name for path in target.parent.iterdir()] == ["scores.csv"]
+    assert target.read_text() == "new"
+
+
+def test_a_folder_replaces_the_one_before(tmp_path: Path) -> None:
+    target = tmp_path / "raw"
+    target.mkdir()
+    (target / "old").touch()
+    with written_aside(target) as aside:
+        aside.mkdir()
+        (aside / "new").touch()
+    assert [path.name for path in target.iterdir()] == ["new"]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder"])
+def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path, kind: str) -> None:
+    target = tmp_path / "output"
+    target.write_text("old")
+
+    def fail() -> None:
+        with written_aside(target) as aside:
+            aside.mkdir() if kind == "folder" else aside.write_text("half")
+            raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        fail()
+    assert [path.name for path in tmp_path.iterdir()] == ["output"]
+    assert target.read_text() == "old"
+
+
+def test_a_failing_disk_is_told_with_the_name_of_the_output(tmp_path: Path) -> None:
+    def fill() -> None:
+        with written_aside(tmp_path / "scores.csv"), Path("/dev/full").open("w") as full:
+            full.write("more than it holds")
+
+    with pytest.raises(UserError, match=r"scores\.csv: could not be made .*No space left"):
+        fill()
+
+
+def test_rows_written_one_by_one_make_the_file_that_numpy_writes(tmp_path: Path) -> None:
+    rows = np.random.default_rng(0).integers(0, 256, (5, 4, 3), dtype=np.uint8)
+    np.save(tmp_path / "whole.npy", rows)
+    with written_rows(tmp_path / "rows.npy", rows.shape) as add:
+        for part in (rows[:2], rows[2], rows[3:, :, ::-1][:, :, ::-1]):
+            add(part)
+    assert (tmp_path / "rows.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()

@@ -1,0 +1,132 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stages.pipeline.arrays import Grey
+from stages.repeats.duplicates import (
+    SIDE,
+    Features,
+    Pair,
+    align,
+    candidates,
+    describe,
+    exact,
+    group,
+    mirror,
+    similarity,
+    thumbnail,
+    verify,
+)
+from stages.sources import phantom
+
+
+def frame(seed: int) -> phantom.Picture:
+    return phantom.draw_frame("benign", np.random.default_rng(seed))
+
+
+def find(images: list[Grey]) -> list[Pair]:
+    squares = np.stack([thumbnail(image) for image in images])
+    features = [describe(square) for square in squares]
+    found = (verify(squares, features, candidate) for candidate in candidates(features, seed=0))
+    return [pair for pair in found if pair]
+
+
+@pytest.mark.parametrize("kind", ["exact", "crop", "rescale", "gain", "mirror"])
+def test_a_repeat_of_each_kind_is_found_among_strangers(kind: phantom.RepeatKind) -> None:
+    original = frame(0)
+    again = phantom.repeat(original, kind, np.random.default_rng(1)).image
+    pairs = find([original.image, *(frame(seed).image for seed in range(1, 6)), again])
+    alike = [(pair.first, pair.second, pair.mirrored) for pair in pairs if pair.similarity > 0.6]
+    assert alike == [(0, 6, kind == "mirror")]
+
+
+def test_marks_on_one_of_two_images_hide_nothing() -> None:
+    original = frame(3)
+    marked = phantom.draw_marks(original, np.random.default_rng(0))
+    assert find([original.image, marked])[0].similarity > 0.95
+
+
+def test_mirrored_features_are_those_of_the_mirror_image() -> None:
+    square = thumbnail(frame(0).image)
+    ours, detected = mirror(describe(square)), describe(np.ascontiguousarray(square[:, ::-1]))
+    distances = np.linalg.norm(ours.points[:, None] - detected.points[None], axis=-1)
+    nearest = distances.argmin(axis=1)
+    same_place = distances.min(axis=1) < 1
+    assert same_place.mean() > 0.9
+    # Where the keypoint is the same, so is its descriptor, up to rounding.
+    gap = abs(ours.descriptors.astype(int) - detected.descriptors[nearest].astype(int)).max(axis=1)
+    assert np.median(gap[same_place]) <= 2
+
+
+def test_the_map_of_a_crop_is_recovered() -> None:
+    image = frame(0).image
+    height, width = image.shape
+    crop = image[height // 10 :, width // 5 :]
+    matrix = align(describe(thumbnail(image)), describe(thumbnail(crop)))
+    assert matrix is not None
+    assert matrix == pytest.approx(np.array([[0.8, 0, SIDE / 5], [0, 0.9, SIDE / 10]]), abs=2.5)
+
+
+def test_similarity_is_one_for_itself_and_undefined_without_overlap_or_texture() -> None:
+    square, same = thumbnail(frame(0).image), np.eye(2, 3)
+    assert similarity(square, square, same) == pytest.approx(1, abs=1e-3)
+    assert similarity(square, 255 - square, same) == pytest.approx(-1, abs=1e-3)
+    assert similarity(square, square, np.array([[1, 0, 230.0], [0, 1, 0]])) == -1
+    assert similarity(np.full_like(square, 90), square, same) == -1
+
+
+NOTHING = Features(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8))
+
+
+@pytest.mark.parametrize("images", [0, 1, 3])
+def test_images_without_keypoints_have_no_candidates(images: int) -> None:
+    assert candidates([NOTHING] * images, seed=0) == []
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (2, 900), (20, 20)])
+def test_tiny_and_flat_images_are_described_without_a_crash(shape: tuple[int, int]) -> None:
+    for image in (np.zeros(shape, np.uint8), np.full(shape, 255, np.uint8)):
+        assert len(describe(thumbnail(image)).points) == 0
+
+
+def test_many_identical_images_stay_cheap() -> None:
+    features = [describe(thumbnail(frame(0).image))] * 300
+    # All 44,850 pairs are alike; each image is compared with a few.
+    assert 0 < len(candidates(features, seed=0)) <= 300 * 12
+
+
+def test_equal_digests_are_linked_in_a_chain() -> None:
+    pairs = exact(["a", "b", "a", "c", "a"])
+    assert [(pair.first, pair.second) for pair in pairs] == [(0, 2), (2, 4)]
+
+
+def pair(first: int, second: int, value: float) -> Pair:
+    return Pair(first, second, value, mirrored=False, same_view=True)
+
+
+def test_one_weak_pair_joins_two_single_images_but_no_groups() -> None:
+    strong = [pair(0, 1, 0.9), pair(2, 3, 0.9)]
+    assert group(5, [*strong, pair(1, 2, 0.5)], weak=0.4, strong=0.6).tolist() == [0, 0, 1, 1, 2]
+    assert group(5, [*strong, pair(1, 2, 0.5), pair(0, 3, 0.45)], weak=0.4, strong=0.6).tolist() == [0, 0, 0, 0, 1]
+    assert group(2, [pair(0, 1, 0.5)], weak=0.4, strong=0.6).tolist() == [0, 0]
+    assert group(2, [pair(0, 1, 0.3)], weak=0.4, strong=0.6).tolist() == [0, 1]
+
+
+def test_a_weak_pair_of_another_view_joins_nothing() -> None:
+    crop = Pair(0, 1, 0.5, mirrored=False, same_view=False)
+    assert group(2, [crop], weak=0.4, strong=0.6).tolist() == [0, 1]
+    assert group(2, [crop], weak=0.3, strong=0.4).tolist() == [0, 0]
+
+
+LINKS = st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9), st.floats(0, 1)), max_size=20)
+
+
+@given(LINKS)
+def test_groups_are_connected_components_of_strong_pairs_or_wider(links: list[tuple[int, int, float]]) -> None:
+    pairs = [pair(min(a, b), max(a, b), value) for a, b, value in links if a != b]
+    groups = group(10, pairs, weak=0.4, strong=0.6)
+    assert all(groups[one.first] == groups[one.second] for one in pairs if one.similarity >= 0.6)
+    assert sorted(set(groups.tolist())) == list(range(groups.max() + 1))
+    firsts = [groups.tolist().index(number) for number in range(groups.max() + 1)]
+    assert firsts == sorted(firsts)

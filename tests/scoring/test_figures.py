@@ -1,0 +1,102 @@
+import json
+import math
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.scoring import figures
+from stages.scoring.error_kinds import classify
+from stages.scoring.intervals import Bootstrap
+from stages.scoring.scores import add_scores
+
+BOOTSTRAP = Bootstrap(draws=200, confidence=0.95, seed=0)
+
+
+def table(images: int, fill: str, classes: tuple[str, ...] = ("benign", "malignant", "normal")) -> pd.DataFrame:
+    """Scores of a model that predicts nothing, everything or noise, and of post-processing that changes nothing."""
+    rng = np.random.default_rng(0)
+    rows: list[dict[str, Any]] = []
+    for number in range(images):
+        cls = classes[number % len(classes)]
+        lesion = 0 if cls == "normal" else 200
+        found = {"nothing": 0.0, "everything": 1.0}.get(fill, rng.random())
+        tp, fp = round(lesion * found), round((1000 - lesion) * found)
+        row = {"id": f"{cls} ({number})", "class": cls, "group": number // 2, "marks": number % 2}
+        row |= {"lesion_share": (lesion + number) / 1000 if lesion else 0, "predicted_share": (tp + fp) / 1000}
+        row |= {"tp": tp, "fp": fp, "fn": lesion - tp, "tn": 1000 - lesion - fp, "peak": found, "fragments": 0.0}
+        distance = 3.0 if lesion and found else math.nan
+        rows += [row | {"stage": stage, "hd95": distance, "assd": distance} for stage in ("before", "after")]
+    scores = add_scores(pd.DataFrame(rows))
+    return scores.assign(kind=classify(scores))
+
+
+@pytest.mark.parametrize("fill", ["nothing", "everything", "noise"])
+@pytest.mark.parametrize("images", [1, 2, 12])
+@pytest.mark.parametrize("classes", [("benign",), ("normal",), ("benign", "malignant", "normal")])
+def test_any_model_on_any_images_gives_figures_without_nan(fill: str, images: int, classes: tuple[str, ...]) -> None:
+    found = figures.summarise(table(images, fill, classes), BOOTSTRAP)
+    json.dumps(found, allow_nan=False)
+    figures.headline(found)
+    assert found["after"]["all"]["images"] == images
+
+
+def test_means_and_pooled_figures_are_both_there_and_differ() -> None:
+    counts = {"tp": [90, 0], "fp": [0, 10], "fn": [0, 10], "tn": [10, 80]}
+    scores = add_scores(
+        pd.DataFrame({"class": "benign", "group": [0, 1], "hd95": 1.0, "assd": 1.0, "predicted_share": 0.1, **counts})
+    )
+    found = figures.stratum(scores, BOOTSTRAP)
+    assert found["mean per image"]["dice"]["value"] == 0.5
+    assert found["pooled over pixels"]["dice"] == pytest.approx(0.9)
+
+
+def test_images_left_out_of_a_mean_are_counted() -> None:
+    found = figures.summarise(table(12, "nothing"), BOOTSTRAP)
+    assert "precision" not in found["after"]["lesion"]["mean per image"]
+    assert found["after"]["all"]["mean per image"]["sensitivity"]["left_out"] == 4
+    assert found["after"]["normal"]["normals left clean"]["value"] == 1
+
+
+def test_terciles_share_out_the_lesion_images() -> None:
+    found = figures.summarise(table(27, "noise"), BOOTSTRAP)["after"]
+    sizes = [found[name]["images"] for name in ("small lesion", "medium lesion", "large lesion")]
+    assert sizes == [6, 6, 6]
+    assert found["lesion, marks"]["images"] + found["lesion, no marks"]["images"] == 18
+
+
+def test_the_difference_is_paired_and_kinds_are_counted() -> None:
+    scores = table(12, "noise")
+    better = scores["stage"] == "after"
+    scores.loc[better, ["dice", "kind"]] = [1.0, "good"]
+    found = figures.summarise(scores, BOOTSTRAP)
+    before = scores.loc[~better, "dice"].mean()
+    assert found["difference"]["all"]["dice"]["value"] == pytest.approx(1 - before, abs=1e-4)
+    kinds = found["error kinds"]
+    assert sum(kinds["before"].values()) == kinds["after"]["good"] == 12
+    assert sum(kinds["mended"].values()) == 12 - kinds["before"]["good"]
+
+
+def test_reliability_of_a_calibrated_model_has_no_error() -> None:
+    levels = np.arange(256)
+    inside, outside = levels * 1000, (255 - levels) * 1000
+    bins, error = figures.reliability(inside, outside)
+    assert error < 0.001
+    assert bins["pixels"].sum() == 255 * 1000 * 256
+    assert figures.reliability(outside, inside)[1] > 0.4
+
+
+def test_precision_and_recall_follow_from_the_levels() -> None:
+    inside, outside = np.zeros(256, int), np.zeros(256, int)
+    inside[[100, 200]], outside[[50, 100]] = 10, 30
+    found = figures.precision_recall(inside, outside).set_index("threshold")
+    assert list(found.loc[round(200 / 255, 4)]) == [0.5, 1.0]
+    assert list(found.loc[round(100 / 255, 4)]) == [1.0, 0.4]
+
+
+def test_the_distribution_of_dice_counts_every_image() -> None:
+    scores = pd.DataFrame({"class": ["benign", "benign", "normal"], "dice": [0.0, 1.0, 0.95]})
+    found = figures.dice_distribution(scores)
+    assert found["images"].sum() == 3
+    assert set(found["dice_from"]) == {0.0, 0.9}

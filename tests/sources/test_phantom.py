@@ -1,0 +1,79 @@
+from collections import Counter
+
+import numpy as np
+import pytest
+from scipy.ndimage import binary_dilation
+
+from stages.sources import phantom
+from stages.sources.phantom import Plan
+
+
+def test_the_plan_has_the_class_shares_of_busi_and_every_kind_of_repeat() -> None:
+    plans = phantom.plan(780, seed=1)
+    counts = Counter(planned.cls for planned in plans)
+    assert (counts["benign"], counts["malignant"], counts["normal"]) == (437, 210, 133)
+    assert {planned.repeat for planned in plans} == {"", "exact", "crop", "rescale", "gain", "mirror", "marks"}
+    assert 0.1 < sum(bool(planned.repeat) for planned in plans) / 780 < 0.2
+    assert 0.3 < sum(planned.marks for planned in plans) / 780 < 0.5
+    assert any(planned.cls != planned.frame_cls for planned in plans)
+    assert len({planned.id for planned in plans}) == 780
+
+
+def test_the_same_seed_gives_the_same_pixels_whatever_was_drawn_before() -> None:
+    plans = phantom.plan(20, seed=3)
+    alone = phantom.draw(plans[7], seed=3)
+    for planned in plans[:7]:
+        phantom.draw(planned, seed=3)
+    assert np.array_equal(phantom.draw(plans[7], seed=3).image, alone.image)
+    assert phantom.plan(20, seed=3) == plans
+    assert phantom.plan(20, seed=4) != plans
+
+
+@pytest.mark.parametrize("cls", ["benign", "malignant"])
+def test_a_lesion_is_darker_than_what_surrounds_it(cls: str) -> None:
+    darker = []
+    for seed in range(20):
+        picture = phantom.draw_frame(cls, np.random.default_rng(seed))
+        mask = picture.masks[0]
+        ring = binary_dilation(mask, iterations=12) & ~binary_dilation(
+            np.logical_or.reduce(picture.masks), iterations=3
+        )
+        darker.append(picture.image[mask].mean() < picture.image[ring].mean())
+    assert sum(darker) >= 16
+
+
+def test_malignant_outlines_are_rougher_than_benign_ones() -> None:
+    def roughness(cls: str) -> float:
+        masks = [phantom.draw_frame(cls, np.random.default_rng(seed)).masks[0] for seed in range(20)]
+        edges = [(binary_dilation(mask) & ~mask).sum() / np.sqrt(mask.sum()) for mask in masks]
+        return float(np.median(edges))
+
+    assert roughness("malignant") > 1.1 * roughness("benign")
+
+
+def test_a_normal_frame_has_one_empty_mask() -> None:
+    picture = phantom.draw_frame("normal", np.random.default_rng(0))
+    assert len(picture.masks) == 1
+    assert not picture.masks[0].any()
+
+
+@pytest.mark.parametrize("kind", ["exact", "crop", "rescale", "gain", "mirror", "marks"])
+def test_image_and_masks_of_a_repeat_stay_together(kind: phantom.RepeatKind) -> None:
+    frame = phantom.draw_frame("benign", np.random.default_rng(5))
+    again = phantom.repeat(frame, kind, np.random.default_rng(6))
+    for mask in again.masks:
+        assert mask.shape == again.image.shape
+        assert mask.any()
+        assert again.image[mask].mean() < again.image[~mask].mean()
+
+
+def test_an_exact_repeat_has_the_pixels_of_its_frame_marks_included() -> None:
+    first = Plan("benign", 1, frame=0, frame_cls="benign", repeat="", marks=True)
+    again = Plan("malignant", 9, frame=0, frame_cls="benign", repeat="exact", marks=True)
+    assert np.array_equal(phantom.draw(first, seed=0).image, phantom.draw(again, seed=0).image)
+
+
+def test_marks_change_few_pixels_and_no_mask() -> None:
+    frame = phantom.draw_frame("malignant", np.random.default_rng(2))
+    marked = phantom.draw_marks(frame, np.random.default_rng(2))
+    assert 0 < (marked != frame.image).mean() < 0.02

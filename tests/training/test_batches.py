@@ -1,0 +1,43 @@
+import numpy as np
+import pandas as pd
+
+from stages.cases.prepared import Prepared
+from stages.training.batches import Batches
+
+
+def prepared(images: int) -> Prepared:
+    """Images whose grey value is their row."""
+    rows = np.arange(images, dtype=np.uint8)[:, None, None]
+    return Prepared(np.tile(rows, (1, 4, 4)), np.tile(rows % 2, (1, 4, 4)), pd.DataFrame())
+
+
+def rows_of(batches: Batches) -> list[int]:
+    return [int(row) for index in range(len(batches)) for row in batches[index][0][0][:, 0, 0, 0]]
+
+
+def test_without_a_seed_all_rows_come_in_order() -> None:
+    batches = Batches(prepared(12), np.array([1, 3, 5, 7, 9]), batch=2)
+    assert len(batches) == 3
+    assert rows_of(batches) == [1, 3, 5, 7, 9]
+    images, masks = batches[0][0]
+    assert images.shape == masks.shape == (2, 4, 4, 1)
+
+
+def test_the_order_of_an_epoch_depends_on_seed_and_number_alone() -> None:
+    def epoch(number: int, seed: int, before: int) -> list[int]:
+        batches = Batches(prepared(40), np.arange(40), batch=8, seed=seed)
+        for earlier in range(before):
+            batches.start_epoch(earlier)
+        batches.start_epoch(number)
+        return rows_of(batches)
+
+    assert epoch(3, seed=1, before=3) == epoch(3, seed=1, before=0)
+    assert epoch(3, seed=1, before=0) != epoch(4, seed=1, before=0)
+    assert epoch(3, seed=1, before=0) != epoch(3, seed=2, before=0)
+    assert sorted(epoch(3, seed=1, before=0)) == list(range(40))
+
+
+def test_a_small_last_batch_is_left_out_of_training_where_there_is_a_full_one() -> None:
+    assert len(Batches(prepared(19), np.arange(19), batch=8, seed=1)) == 2
+    assert len(Batches(prepared(5), np.arange(5), batch=8, seed=1)) == 1
+    assert Batches(prepared(19), np.arange(19), batch=8, seed=1).images_per_epoch == 16
