@@ -7,6 +7,7 @@ import pytest
 from dvclive.live import Live
 
 from stages import train
+from stages.cases.letterbox import Letterbox
 from stages.cases.prepared import Prepared
 from stages.network import device
 from stages.network.device import Device, Hardware
@@ -46,7 +47,8 @@ def disks(images: int = 24) -> Prepared:
     distance = np.hypot(rows - centres[:, 0, None, None], columns - centres[:, 1, None, None])
     masks = (distance < radii[:, None, None]).astype(np.uint8)
     images_ = np.clip(rng.normal(150, 30, masks.shape) - 90 * masks, 0, 255).astype(np.uint8)
-    return Prepared(images_, masks, pd.DataFrame())
+    index = pd.DataFrame([Letterbox.fit(height=32, width=32, size=32).geometry()] * images)
+    return Prepared(images_, masks, index)
 
 
 class StoppedLive(Live):

@@ -29,6 +29,13 @@ class Prepared:
         images, masks = (np.load(folder / name, mmap_mode="r") for name in (IMAGES, MASKS))
         return cls(images, masks, read_index(folder))
 
+    def content(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
+        """Where on the grid the images of some rows lie, 1, and where they are padded, 0: uint8 [n, size, size]."""
+        planes = np.zeros((len(rows), self.size, self.size), np.uint8)
+        for plane, box in zip(planes, letterboxes(self.index.iloc[rows]), strict=True):
+            box.content(plane)[...] = 1
+        return planes
+
     @property
     def size(self) -> int:
         """Side of the square grid in pixels."""

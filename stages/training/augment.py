@@ -23,16 +23,19 @@ class Augment(Section):
     speckle: NotNegative
 
 
-def augment(images: Any, masks: Any, limits: Augment, seed: keras.random.SeedGenerator) -> tuple[Any, Any]:
+def augment(
+    images: Any, masks: Any, content: Any, limits: Augment, seed: keras.random.SeedGenerator
+) -> tuple[Any, Any]:
     """Change grey images 0 to 255 and masks 0/1, both float32 [batch, size, size, 1], within `limits`.
 
-    Both are resampled bilinearly by one affine transform, the mask cut at one half; only images get other grey values.
-    The black padding around an image stays black.
+    `content`, of the same shape and type, is 1 where the image lies and 0 in the padding around it, which stays black.
+    All are resampled bilinearly by one affine transform, masks and content cut at one half; only images get other grey
+    values.
     """
-    both = ops.concatenate([images, masks], axis=-1)
-    both = ops.image.affine_transform(both, affine(ops.shape(images)[0], images.shape[1], limits, seed), "bilinear")
-    images, masks = both[..., :1], ops.cast(both[..., 1:] > 0.5, "float32")
-    return change_grey(images, limits, seed), masks
+    parts = ops.concatenate([images, masks, content], axis=-1)
+    parts = ops.image.affine_transform(parts, affine(ops.shape(images)[0], images.shape[1], limits, seed), "bilinear")
+    images, masks, content = parts[..., :1], parts[..., 1:2] > 0.5, parts[..., 2:] > 0.5
+    return ops.where(content, change_grey(images, limits, seed), 0.0), ops.cast(masks, "float32")
 
 
 def affine(batch: Any, size: int, limits: Augment, seed: keras.random.SeedGenerator) -> Any:
@@ -67,4 +70,4 @@ def change_grey(images: Any, limits: Augment, seed: keras.random.SeedGenerator) 
     x = ops.power(ops.clip(images / 255, 0, 1), ops.exp(uniform(limits.gamma)))
     x = 0.5 + (x - 0.5) * (1 + uniform(limits.contrast)) + uniform(limits.contrast) / 2
     x = x * (1 + limits.speckle * keras.random.normal(ops.shape(images), seed=seed))
-    return ops.where(images > 0, 255 * ops.clip(x, 0, 1), 0.0)
+    return 255 * ops.clip(x, 0, 1)

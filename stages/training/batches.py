@@ -11,7 +11,7 @@ from stages.cases.prepared import Prepared
 
 
 class Batches(keras.utils.PyDataset):
-    """Images and masks, both uint8 [batch, size, size, 1], of some rows of the prepared data.
+    """Images, masks and where the images lie, all uint8 [batch, size, size, 1], of some rows of the prepared data.
 
     With a `seed` the rows come in another order each epoch, fixed by the seed and the number of the epoch, and the
     last, smaller batch is left out where there is a full one; without, all of them come in the order given.
@@ -27,10 +27,12 @@ class Batches(keras.utils.PyDataset):
         full = len(self._rows) // self._batch
         return full if self._seed is not None and full else math.ceil(len(self._rows) / self._batch)
 
-    def __getitem__(self, index: int) -> tuple[tuple[Any, Any]]:
+    def __getitem__(self, index: int) -> tuple[tuple[Any, Any, Any]]:
         """Batch `index` of the epoch, as the only input of a model."""
         rows = self._order[index * self._batch : (index + 1) * self._batch]
-        return ((self._prepared.images[rows][..., None], self._prepared.masks[rows][..., None]),)
+        parts = (self._prepared.images[rows], self._prepared.masks[rows], self._prepared.content(rows))
+        images, masks, content = (part[..., None] for part in parts)
+        return ((images, masks, content),)
 
     @property
     def size(self) -> int:

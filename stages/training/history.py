@@ -6,12 +6,13 @@ from typing import Any
 
 import pandas as pd
 
+HISTORIES = Path("metrics/train")
 RECORD = "record.json"
 
 
 def history(fold: int) -> Path:
     """The folder of a fold's training curves and record."""
-    return Path(f"metrics/train/fold-{fold}")
+    return HISTORIES / f"fold-{fold}"
 
 
 def read_record(fold: int) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from stages.training.losses import BceDice, LesionDice
 
 
 class Trainer(keras.Model):
-    """A network with the augmentation in front of it; its input is a batch of images and masks, both uint8."""
+    """A network with the augmentation in front of it; its input is a batch of `Batches`."""
 
     def __init__(self, network: keras.Model, limits: Augment, seed: int) -> None:
         # The network's layers choose their own precision; augmentation needs that of the input.
@@ -23,11 +23,11 @@ class Trainer(keras.Model):
         self._loss = BceDice()
         self._dice = LesionDice(name="lesion_dice")
 
-    def call(self, batch: tuple[Any, Any], training: bool = False) -> tuple[Any, Any]:
+    def call(self, batch: tuple[Any, Any, Any], training: bool = False) -> tuple[Any, Any]:
         """The logits, and the masks that they should have, both float32 [batch, size, size, 1]."""
-        images, masks = (ops.cast(part, "float32") for part in batch)
+        images, masks, content = (ops.cast(part, "float32") for part in batch)
         if training:
-            images, masks = augment(images, masks, self._limits, self._augmentation)
+            images, masks = augment(images, masks, content, self._limits, self._augmentation)
         return self.network(images, training=training), masks
 
     def compute_loss(

@@ -13,16 +13,17 @@ def limits(**changed: float) -> Augment:
     return Augment(**{**OFF, **GREY_OFF, **changed})
 
 
-def batch(images: int = 8, size: int = 64) -> tuple[np.ndarray, np.ndarray]:
-    """Images that are bright exactly where the mask is, on grey ground, in a black frame."""
+def batch(images: int = 8, size: int = 64) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images that are bright exactly where the mask is, on grey ground, with padding above, and where they lie."""
     rng = np.random.default_rng(0)
     masks = np.zeros((images, size, size, 1), np.float32)
     for mask in masks:
         row, column = rng.integers(16, 32, 2)
         mask[row : row + 12, column : column + 18] = 1
     grey = 80 + 120 * masks
-    grey[:, :4] = 0
-    return grey, masks
+    content = np.ones_like(masks)
+    grey[:, :4] = content[:, :4] = 0
+    return grey, masks, content
 
 
 def changed(limits: Augment, seed: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -59,6 +60,18 @@ def test_grey_values_change_and_masks_and_padding_do_not(change: dict[str, float
     assert not images[:, :4].any()
     assert images.min() >= 0
     assert images.max() <= 255
+
+
+def test_black_pixels_of_the_image_change_as_their_neighbours_do_and_padding_does_not() -> None:
+    images, masks, content = batch()
+    images[:, 40:] = 0
+    changes = limits(contrast=0.8)
+    grey = ops.convert_to_numpy(augment(images, masks, content, changes, keras.random.SeedGenerator(1))[0])
+    images[:, 40:] = 1
+    lighter = ops.convert_to_numpy(augment(images, masks, content, changes, keras.random.SeedGenerator(1))[0])
+    assert grey[:, 40:].max() > 5
+    assert np.allclose(grey[:, 40:], lighter[:, 40:], atol=2)
+    assert not grey[:, :4].any()
 
 
 def test_the_same_key_gives_the_same_changes_and_each_image_its_own() -> None:

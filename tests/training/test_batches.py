@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 
+from stages.cases.letterbox import Letterbox
 from stages.cases.prepared import Prepared
 from stages.training.batches import Batches
 
@@ -8,7 +9,9 @@ from stages.training.batches import Batches
 def prepared(images: int) -> Prepared:
     """Images whose grey value is their row."""
     rows = np.arange(images, dtype=np.uint8)[:, None, None]
-    return Prepared(np.tile(rows, (1, 4, 4)), np.tile(rows % 2, (1, 4, 4)), pd.DataFrame())
+    box = Letterbox.fit(height=2, width=4, size=4)
+    index = pd.DataFrame([box.geometry()] * images)
+    return Prepared(np.tile(rows, (1, 4, 4)), np.tile(rows % 2, (1, 4, 4)), index)
 
 
 def rows_of(batches: Batches) -> list[int]:
@@ -19,8 +22,13 @@ def test_without_a_seed_all_rows_come_in_order() -> None:
     batches = Batches(prepared(12), np.array([1, 3, 5, 7, 9]), batch=2)
     assert len(batches) == 3
     assert rows_of(batches) == [1, 3, 5, 7, 9]
-    images, masks = batches[0][0]
-    assert images.shape == masks.shape == (2, 4, 4, 1)
+    images, masks, content = batches[0][0]
+    assert images.shape == masks.shape == content.shape == (2, 4, 4, 1)
+
+
+def test_a_batch_tells_the_images_from_their_padding() -> None:
+    _, _, content = Batches(prepared(2), np.arange(2), batch=2)[0][0]
+    assert content[0, :, :, 0].tolist() == [[0] * 4, [1] * 4, [1] * 4, [0] * 4]
 
 
 def test_the_order_of_an_epoch_depends_on_seed_and_number_alone() -> None:
