@@ -17,7 +17,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.cases.folds import GROUPS, Run
+from stages.cases.folds import GROUPS, Run, remove_other_folds
 from stages.cases.prepared import PREPARED, Prepared, letterboxes
 from stages.cases.release import RAW, Case, scan
 from stages.pipeline.engine import map_on_all_cores
@@ -29,7 +29,7 @@ from stages.scoring.error_kinds import classify, fragments
 from stages.scoring.figures import FIGURES, PER_IMAGE, PLOTS
 from stages.scoring.intervals import Bootstrap, Intervals
 from stages.scoring.postprocess import POSTPROCESS, Postprocess, Steps, binary_mask, fit, read_steps
-from stages.scoring.predictions import PROBABILITY, Prediction, map_predictions, predictions, read_rows
+from stages.scoring.predictions import PREDICTIONS, PROBABILITY, Prediction, map_predictions, predictions, read_rows
 from stages.scoring.scores import add_scores, count, dice, surface_distances
 
 SUMMARY = Path("metrics/summary.json")
@@ -152,6 +152,7 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
 def main() -> None:
     """Evaluate all folds that were run."""
     loaded = load(Params)
+    remove_other_folds(PREDICTIONS, loaded.split.run)
     prepared, cases, audit = Prepared.open(PREPARED), scan(RAW), pd.read_csv(GROUPS)
     fitted = {f"fold-{fold}": fit_fold(fold, loaded, prepared) for fold in loaded.split.run}
     write_json(POSTPROCESS, fitted)

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 import pandas as pd
 from pydantic import Field
 
-from stages.cases.folds import GROUPS, Run
+from stages.cases.folds import GROUPS, Run, remove_other_folds
 from stages.cases.images import read_grey
 from stages.cases.prepared import PREPARED, read_index
 from stages.cases.release import RAW, Case, read_merged_mask, scan
@@ -32,7 +32,7 @@ from stages.scoring.figures import FIGURES, PER_IMAGE, PLOTS
 from stages.scoring.intervals import Intervals
 from stages.scoring.postprocess import POSTPROCESS, Steps, binary_mask, read_steps
 from stages.scoring.predictions import Prediction, map_predictions, predictions
-from stages.training.history import read_curve, read_record
+from stages.training.history import HISTORIES, read_curve, read_record
 
 REPORT = Path("metrics/report.html")
 MODEL_CARD = Path("metrics/model_card.md")
@@ -207,6 +207,7 @@ def print_summary(figures: dict[str, Any]) -> None:
 def main() -> None:
     """Write the report, the model card and the examples, and print the figures."""
     loaded, groups = load(Params), pd.read_csv(GROUPS)
+    remove_other_folds(HISTORIES, loaded.split.run)
     cases, known = scan(RAW), facts(loaded, groups)
     items = gallery(loaded, cases, pd.read_csv(PER_IMAGE))
     repeats, flagged = contact_sheets(groups, cases)

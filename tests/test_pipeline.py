@@ -144,6 +144,25 @@ def test_a_scan_is_segmented_with_what_was_trained(clone: Path, tmp_path: Path) 
     assert set(np.unique(mask)) <= {0, 255}
 
 
+def test_fewer_folds_leave_nothing_of_the_others_behind(working_copy: Path) -> None:
+    params = yaml.safe_load((working_copy / "params.yaml").read_text(encoding="utf-8"))
+    params["split"]["run"] = [0]
+    (working_copy / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
+    dvc(working_copy, "repro")
+    for folder in ("data/predictions", "metrics/train"):
+        assert [path.name for path in (working_copy / folder).iterdir()] == ["fold-0"]
+    lock = yaml.safe_load((working_copy / "dvc.lock").read_text(encoding="utf-8"))["stages"]
+    read = {dep["path"]: dep for name in ("evaluate", "report") for dep in lock[name]["deps"]}
+    assert read["data/predictions"]["nfiles"] == 2
+    assert read["data/predictions"]["md5"] != committed_hash(working_copy, "data/predictions")
+    assert "up to date" in dvc(working_copy, "status")
+
+
+def committed_hash(folder: Path, dependency: str) -> str:
+    lock = yaml.safe_load(run(folder, "git", "show", "HEAD:dvc.lock"))["stages"]
+    return next(dep["md5"] for dep in lock["evaluate"]["deps"] if dep["path"] == dependency)
+
+
 def test_a_bad_param_ends_in_one_sentence_and_loses_nothing(working_copy: Path) -> None:
     before = (working_copy / "params.yaml").read_text()
     (working_copy / "params.yaml").write_text(before.replace("phantom_images: 24", "phantom_images: 3"))

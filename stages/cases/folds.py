@@ -1,6 +1,8 @@
 """Which images train, validate and test when a fold is run."""
 
 import argparse
+import shutil
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +24,16 @@ class Run(Section, extra="ignore"):
     """Which folds are run, of the section `split`."""
 
     run: Annotated[tuple[int, ...], Field(strict=False, min_length=1)]
+
+
+def remove_other_folds(folder: Path, run: Sequence[int]) -> None:
+    """Remove from a folder that holds `fold-0`, `fold-1`, … those that are not run, left there by an earlier run.
+
+    DVC takes such a folder as it lies; with what another run left in it, the hashes of this one would be wrong.
+    """
+    for path in folder.glob("fold-*"):
+        if path.name not in {f"fold-{fold}" for fold in run}:
+            shutil.rmtree(path)
 
 
 def read_fold(description: str) -> int:

@@ -28,9 +28,12 @@ class Prediction:
     probability: Grey
 
 
+PREDICTIONS = Path("data/predictions")
+
+
 def predictions(fold: int) -> Path:
     """The folder of a fold's probabilities."""
-    return Path(f"data/predictions/fold-{fold}")
+    return PREDICTIONS / f"fold-{fold}"
 
 
 def read_rows(folder: Path) -> pd.DataFrame:
