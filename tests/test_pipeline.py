@@ -2,6 +2,7 @@
 
 import ast
 import importlib
+import importlib.metadata
 import json
 import sys
 from pathlib import Path
@@ -18,6 +19,7 @@ from stages.pipeline.params import Section
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
+VERSIONS: dict[str, str] = yaml.safe_load((ROOT / "versions.yaml").read_text(encoding="utf-8"))
 
 
 def imported(module: Path) -> set[Path]:
@@ -61,7 +63,36 @@ def test_every_imported_module_is_a_dependency(name: str) -> None:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_the_params_that_a_stage_reads_are_the_declared_ones(name: str) -> None:
-    assert params_read(name) == set(STAGES[name]["params"])
+    assert params_read(name) == {key for key in STAGES[name]["params"] if isinstance(key, str)}
+
+
+def packages_imported(stage: str) -> set[str]:
+    """The distributions that a stage imports, itself or through the project's modules."""
+    modules = {
+        name.split(".")[0] for file in imported(Path(f"stages/{stage}.py")) for name in imported_names(ROOT / file)
+    }
+    owners = importlib.metadata.packages_distributions()
+    return {owner.lower() for module in modules for owner in owners.get(module, ())}
+
+
+@pytest.mark.parametrize("name", STAGES)
+def test_the_versions_of_what_decides_a_result_are_declared(name: str) -> None:
+    (declared,) = (key["versions.yaml"] for key in STAGES[name]["params"] if isinstance(key, dict))
+    assert set(declared) == packages_imported(name) & VERSIONS.keys()
+
+
+@pytest.mark.parametrize("package", VERSIONS)
+def test_what_is_installed_is_what_the_results_are_of(package: str) -> None:
+    allowed = [entry.split(" ;")[0] for entry in VERSIONS[package].split(", ")]
+    assert importlib.metadata.version(package) in allowed
+
+
+def test_another_version_makes_the_stages_that_use_it_rerun(working_copy: Path) -> None:
+    versions = working_copy / "versions.yaml"
+    versions.write_text(
+        versions.read_text(encoding="utf-8").replace('matplotlib: "', 'matplotlib: "1'), encoding="utf-8"
+    )
+    assert json.loads(dvc(working_copy, "status", "--json")).keys() == {"report"}
 
 
 def test_a_new_key_makes_only_the_stages_that_read_its_section_rerun(working_copy: Path) -> None:
