@@ -7,6 +7,7 @@ from pathlib import Path
 import keras
 
 from stages.network.device import policy
+from stages.network.layers import BatchNormalization
 from stages.pipeline.errors import UserError
 
 # The earliest time that a zip entry can carry, and what stands for the date inside.
@@ -19,8 +20,11 @@ def model_file(fold: int) -> Path:
 
 
 def save(network: keras.Model, path: Path) -> None:
-    """Write `network` as a .keras file without times or dates; `keras.saving.load_model` opens it as any other."""
-    with_precision(network, "float32").save(path)
+    """Write `network` as a .keras file without times or dates.
+
+    It holds layers of Keras alone: `keras.saving.load_model` opens it as any other, without this project.
+    """
+    _copy(network, "float32", {BatchNormalization: keras.layers.BatchNormalization}).save(path)
     with zipfile.ZipFile(path) as archive:
         entries = {name: archive.read(name) for name in sorted(archive.namelist())}
     metadata = json.loads(entries["metadata.json"])
@@ -42,11 +46,17 @@ def load(path: Path, precision: str) -> keras.Model:
 
 
 def with_precision(network: keras.Model, precision: str) -> keras.Model:
-    """A copy of `network` with the same weights that computes in `precision`; logits stay float32."""
+    """A copy of `network` with the same weights that computes in `precision`, normalising by the fused layer.
 
+    Logits stay float32.
+    """
+    return _copy(network, precision, {keras.layers.BatchNormalization: BatchNormalization})
+
+
+def _copy(network: keras.Model, precision: str, replaced: dict[type[keras.Layer], type[keras.Layer]]) -> keras.Model:
     def copy(layer: keras.Layer) -> keras.Layer:
         dtype = "float32" if layer.name == "logits" else policy(precision)
-        return layer.__class__.from_config({**layer.get_config(), "dtype": dtype})
+        return replaced.get(type(layer), type(layer)).from_config({**layer.get_config(), "dtype": dtype})
 
     clone = keras.models.clone_model(network, clone_function=copy)
     clone.set_weights(network.get_weights())

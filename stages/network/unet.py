@@ -10,6 +10,7 @@ import keras
 from keras import layers
 from pydantic import Field
 
+from stages.network.layers import attention_gate, convolution
 from stages.pipeline.params import Section, Share
 
 
@@ -36,37 +37,20 @@ def attention_unet(size: int, stem: int, width: int, depth: int, dropout: float,
     """
     grey = layers.Input((size, size, 1), name="grey")
     x = layers.Rescaling(1 / 127.5, offset=-1)(grey)
-    x = _convolution(x, width, 3 * stem, strides=stem)
-    x = _convolution(x, width, 3)
+    x = convolution(x, width, 3 * stem, strides=stem)
+    x = convolution(x, width, 3)
     skips = []
     for level in range(1, depth):
         skips.append(x)
         x = layers.MaxPooling2D()(x)
-        x = _convolution(x, width * 2**level, 3)
-        x = _convolution(x, width * 2**level, 3)
+        x = convolution(x, width * 2**level, 3)
+        x = convolution(x, width * 2**level, 3)
     x = layers.Dropout(dropout, seed=seed, name="dropout")(x)
     for level in reversed(range(depth - 1)):
         filters = width * 2**level
         skip = attention_gate(skips[level], gate=x, filters=max(1, filters // 2))
         x = layers.Concatenate()([skip, layers.UpSampling2D()(x)])
-        x = _convolution(x, filters, 3)
-        x = _convolution(x, filters, 3)
+        x = convolution(x, filters, 3)
+        x = convolution(x, filters, 3)
     logits = layers.Conv2DTranspose(1, stem, strides=stem, dtype="float32", name="logits")(x)
     return keras.Model(grey, logits, name="attention_unet")
-
-
-def attention_gate(skip: keras.KerasTensor, gate: keras.KerasTensor, filters: int) -> keras.KerasTensor:
-    """Weigh `skip` [batch, 2h, 2w, c] by an additive attention that `gate` [batch, h, w, d] steers (eq. 1 of Oktay).
-
-    The attention is computed on the grid of the gate and repeated to that of the skip, as in the paper.
-    """
-    x = layers.Conv2D(filters, 2, strides=2, use_bias=False, kernel_initializer="he_normal")(skip)
-    g = layers.Conv2D(filters, 1, kernel_initializer="he_normal")(gate)
-    attention = layers.ReLU()(layers.BatchNormalization()(layers.Add()([x, g])))
-    attention = layers.Conv2D(1, 1, activation="sigmoid")(attention)
-    return layers.Multiply()([skip, layers.UpSampling2D()(attention)])
-
-
-def _convolution(x: keras.KerasTensor, filters: int, kernel: int, strides: int = 1) -> keras.KerasTensor:
-    x = layers.Conv2D(filters, kernel, strides, "same", use_bias=False, kernel_initializer="he_normal")(x)
-    return layers.ReLU()(layers.BatchNormalization()(x))

@@ -1,3 +1,4 @@
+import zipfile
 from pathlib import Path
 
 import keras
@@ -5,6 +6,7 @@ import numpy as np
 import pytest
 
 from stages.network import model_files
+from stages.network.layers import BatchNormalization
 from stages.network.unet import attention_unet
 from stages.pipeline.errors import UserError
 
@@ -27,6 +29,17 @@ def test_keras_opens_the_file_in_safe_mode(network: keras.Model, tmp_path: Path)
     model_files.save(network, tmp_path / "model.keras")
     opened = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
     assert np.allclose(opened(IMAGE), network(IMAGE), atol=1e-5)
+
+
+def test_the_file_holds_layers_of_keras_alone_and_is_computed_by_ours(network: keras.Model, tmp_path: Path) -> None:
+    model_files.save(network, tmp_path / "model.keras")
+    with zipfile.ZipFile(tmp_path / "model.keras") as archive:
+        stored = archive.read("config.json").decode()
+    assert "BatchNormalization" in stored
+    assert "stages" not in stored
+    loaded = model_files.load(tmp_path / "model.keras", "float32")
+    assert any(type(layer) is BatchNormalization for layer in loaded.layers)
+    assert not any(type(layer) is keras.layers.BatchNormalization for layer in loaded.layers)
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
