@@ -20,7 +20,7 @@ from stages.cases.images import read_grey
 from stages.cases.letterbox import Letterbox
 from stages.network import device, model_files
 from stages.network.device import Hardware
-from stages.network.inference import Predict, probabilities
+from stages.network.inference import Predict, predict
 from stages.pages.overlay import PREDICTION, encode, overlay
 from stages.pipeline.arrays import Grey, Mask
 from stages.pipeline.errors import UserError, command
@@ -96,7 +96,8 @@ def segment(image: Grey, network: keras.Model, mirror: bool, steps: Steps) -> Ma
     """The mask of uint8 [height, width], bool of its shape."""
     box = Letterbox.fit(*image.shape, size=network.input_shape[1])
     square = box.image_in(image)
-    return binary_mask(box.image_out(probabilities(network, square[None], mirror)[0]), steps)
+    probability, _ = predict(network, square[None], mirror)
+    return binary_mask(box.image_out(probability[0]), steps)
 
 
 def write(job: Job, image: Grey, mask: Mask, with_overlay: bool) -> None:

@@ -12,8 +12,9 @@ import cv2
 import pandas as pd
 from pydantic import Field, model_validator
 
+from stages.cases.classes import CLASSES
 from stages.cases.images import read_grey
-from stages.cases.release import CLASSES, RAW, Case, find_root, read_merged_mask, scan
+from stages.cases.release import RAW, Case, find_root, read_merged_mask, scan
 from stages.pipeline.engine import map_on_all_cores
 from stages.pipeline.errors import UserError, command
 from stages.pipeline.files import written_aside

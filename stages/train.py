@@ -50,6 +50,7 @@ class Train(Section):
     clip_norm: Positive
     ema: Share
     patience: Annotated[int, Field(ge=1)]
+    class_weight: NotNegative
 
 
 class Params(Section):
@@ -104,8 +105,8 @@ def fit(
     """
     train = loaded.train
     with distribution(hardware):
-        network = attention_unet(training.size, **loaded.network.model_dump(), seed=loaded.seed)
-        trainer = Trainer(network, loaded.augment, loaded.seed)
+        network = attention_unet(training.size, loaded.network, loaded.seed)
+        trainer = Trainer(network, loaded.augment, train.class_weight, loaded.seed)
         # XLA slows the CPU down; JAX has nothing else.
         jit = keras.backend.backend() == "jax"
         adam = optimizer(train, train.epochs * len(training), hardware.precision)
@@ -150,7 +151,8 @@ def check_grid(size: int, network: Network) -> None:
     """Refuse a grid that the network cannot halve as often as it has levels."""
     if size % network.stride:
         raise UserError(
-            f"prepare.size: {size} must be a multiple of network.stem · 2^(network.depth - 1) = {network.stride}"
+            f"prepare.size: {size} must be a multiple of the stride of the network's deepest level, {network.stride}: "
+            "network.stem · 2^(network.depth - 1) without an encoder, 32 with one"
         )
 
 

@@ -27,7 +27,9 @@ def tiny_params(epochs: int = 6) -> Params:
     loaded = load(Params)
     return loaded.model_copy(
         update={
-            "network": loaded.network.model_copy(update={"stem": 1, "width": 4, "depth": 3, "dropout": 0.1}),
+            "network": loaded.network.model_copy(
+                update={"stem": 1, "width": 4, "depth": 3, "dropout": 0.1, "encoder": "none", "class_head": True}
+            ),
             "train": loaded.train.model_copy(update={"epochs": epochs, "batch": 4, "ema": 0.8, "learning_rate": 0.01}),
         }
     )
@@ -47,8 +49,10 @@ def disks(images: int = 24) -> Prepared:
     distance = np.hypot(rows - centres[:, 0, None, None], columns - centres[:, 1, None, None])
     masks = (distance < radii[:, None, None]).astype(np.uint8)
     images_ = np.clip(rng.normal(150, 30, masks.shape) - 90 * masks, 0, 255).astype(np.uint8)
-    index = pd.DataFrame([Letterbox.fit(height=32, width=32, size=32).geometry()] * images)
-    return Prepared(images_, masks, index)
+    # Small disks are benign, large ones malignant.
+    classes = np.select([radii == 0, radii < 6.5], ["normal", "benign"], "malignant")
+    box = Letterbox.fit(height=32, width=32, size=32)
+    return Prepared(images_, masks, pd.DataFrame([box.geometry()] * images).assign(**{"class": classes}))
 
 
 class StoppedLive(Live):
@@ -79,11 +83,12 @@ def curve(folder: Path, name: str) -> pd.Series:
 
 
 def validation_logits(network: keras.Model) -> np.ndarray:
-    return np.asarray(network.predict(disks().images[16:, ..., None].astype(np.float32), verbose=0))
+    outputs = network.predict(disks().images[16:, ..., None].astype(np.float32), verbose=0)
+    return np.asarray(outputs["logits"])
 
 
-def validation_loss(network: keras.Model) -> float:
-    """The mean loss of the validation images, computed apart from the training."""
+def mask_loss(network: keras.Model) -> float:
+    """The mean loss of the validation images' masks, computed apart from the training."""
     masks = disks().masks[16:, ..., None].astype(np.float32)
     return float(np.mean(np.asarray(BceDice().call(masks, validation_logits(network)))))
 
@@ -114,7 +119,7 @@ def test_a_stopped_training_goes_on_and_ends_as_if_it_had_not_been_stopped(
     resumed = fit(tiny, tmp_path / "stopped")
     assert "going on after 4 epochs" in capsys.readouterr().out
     assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True))
-    for name in ("loss", "lesion_dice", "val_loss", "val_lesion_dice"):
+    for name in ("loss", "lesion_dice", "class_accuracy", "val_loss", "val_lesion_dice", "val_class_accuracy"):
         assert curve(tmp_path / "whole", name).equals(curve(tmp_path / "stopped", name))
 
 
@@ -144,7 +149,7 @@ def test_training_works_in_half_precision(tiny: Params, tmp_path: Path, precisio
     finally:
         keras.config.set_dtype_policy("float32")
     assert np.isfinite(curve(tmp_path / "one", "loss")).all()
-    assert network.get_layer("logits").compute_dtype == "float32"
+    assert {network.get_layer(name).compute_dtype for name in network.output} == {"float32"}
 
 
 def test_the_loss_is_scaled_in_float16_alone(tiny: Params) -> None:
@@ -164,7 +169,7 @@ def test_the_learning_rate_warms_up_and_falls_to_zero(tiny: Params) -> None:
 
 def test_a_grid_that_cannot_be_halved_often_enough_is_told(tiny: Params) -> None:
     train.check_grid(32, tiny.network)
-    with pytest.raises(UserError, match=r"prepare\.size: 34 must be a multiple of .* = 4"):
+    with pytest.raises(UserError, match=r"prepare\.size: 34 must be a multiple of .* 4: network\.stem"):
         train.check_grid(34, tiny.network)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from stages.cases.classes import CLASSES
 from stages.cases.letterbox import Letterbox
 
 PREPARED = Path("data/prepared")
@@ -35,6 +36,11 @@ class Prepared:
         for plane, box in zip(planes, letterboxes(self.index.iloc[rows]), strict=True):
             box.content(plane)[...] = 1
         return planes
+
+    @property
+    def classes(self) -> NDArray[np.int64]:
+        """The class of each image, as its place in CLASSES."""
+        return np.array([CLASSES.index(name) for name in self.index["class"]], np.int64)
 
     @property
     def size(self) -> int:

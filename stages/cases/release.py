@@ -5,13 +5,12 @@ from collections import defaultdict
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.cases.classes import CLASSES
 from stages.cases.images import merge_masks, read_mask
 from stages.pipeline.arrays import Mask
 from stages.pipeline.errors import UserError
 
 RAW = Path("data/raw")
-
-CLASSES = ("benign", "malignant", "normal")
 
 _FILE_NAME = re.compile(r"(?P<id>(?P<cls>[a-z]+) \((?P<number>\d+)\))(?P<mask>_mask(?:_(?P<part>\d+))?)?\.png")
 # What operating systems leave in folders and archives.

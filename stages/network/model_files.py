@@ -48,14 +48,14 @@ def load(path: Path, precision: str) -> keras.Model:
 def with_precision(network: keras.Model, precision: str) -> keras.Model:
     """A copy of `network` with the same weights that computes in `precision`, normalising by the fused layer.
 
-    Logits stay float32.
+    Its outputs stay float32.
     """
     return _copy(network, precision, {keras.layers.BatchNormalization: BatchNormalization})
 
 
 def _copy(network: keras.Model, precision: str, replaced: dict[type[keras.Layer], type[keras.Layer]]) -> keras.Model:
     def copy(layer: keras.Layer) -> keras.Layer:
-        dtype = "float32" if layer.name == "logits" else policy(precision)
+        dtype = "float32" if layer.name in network.output else policy(precision)
         return replaced.get(type(layer), type(layer)).from_config({**layer.get_config(), "dtype": dtype})
 
     clone = keras.models.clone_model(network, clone_function=copy)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.cases.release import CLASSES
+from stages.cases.classes import CLASSES
 from stages.scoring.error_kinds import KINDS
 from stages.scoring.intervals import Bootstrap, weighted_auc
 from stages.scoring.scores import SCORES, add_scores

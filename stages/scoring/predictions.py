@@ -37,7 +37,7 @@ def predictions(fold: int) -> Path:
 
 
 def read_rows(folder: Path) -> pd.DataFrame:
-    """The id and the subset of each row of a fold's predictions."""
+    """The id, the subset and, where predicted, the classes' probabilities of each row of a fold's predictions."""
     return pd.read_csv(folder / INDEX)
 
 

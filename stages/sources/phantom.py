@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.cases.release import CLASSES
+from stages.cases.classes import CLASSES
 from stages.pipeline.arrays import Grey, Mask
 
 Field: TypeAlias = NDArray[np.floating]

@@ -11,7 +11,8 @@ from stages.cases.prepared import Prepared
 
 
 class Batches(keras.utils.PyDataset):
-    """Images, masks and where the images lie, all uint8 [batch, size, size, 1], of some rows of the prepared data.
+    """What a training step takes of some rows of the prepared data: images, masks and where the images lie, all uint8
+    [batch, size, size, 1], and classes, int64 [batch].
 
     With a `seed` the rows come in another order each epoch, fixed by the seed and the number of the epoch, and the
     last, smaller batch is left out where there is a full one; without, all of them come in the order given.
@@ -20,6 +21,7 @@ class Batches(keras.utils.PyDataset):
     def __init__(self, prepared: Prepared, rows: NDArray[np.int64], batch: int, seed: int | None = None) -> None:
         super().__init__()
         self._prepared, self._rows, self._batch, self._seed = prepared, rows, batch, seed
+        self._classes = prepared.classes
         self._order = rows
 
     def __len__(self) -> int:
@@ -27,12 +29,12 @@ class Batches(keras.utils.PyDataset):
         full = len(self._rows) // self._batch
         return full if self._seed is not None and full else math.ceil(len(self._rows) / self._batch)
 
-    def __getitem__(self, index: int) -> tuple[tuple[Any, Any, Any]]:
+    def __getitem__(self, index: int) -> tuple[tuple[Any, Any, Any, Any]]:
         """Batch `index` of the epoch, as the only input of a model."""
         rows = self._order[index * self._batch : (index + 1) * self._batch]
         parts = (self._prepared.images[rows], self._prepared.masks[rows], self._prepared.content(rows))
         images, masks, content = (part[..., None] for part in parts)
-        return ((images, masks, content),)
+        return ((images, masks, content, self._classes[rows]),)
 
     @property
     def size(self) -> int:

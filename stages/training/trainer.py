@@ -6,46 +6,60 @@ import keras
 import numpy as np
 from keras import ops
 
+from stages.network.unet import CLASS_LOGITS, LOGITS
 from stages.training.augment import Augment, augment
 from stages.training.losses import BceDice, LesionDice
 
 
 class Trainer(keras.Model):
-    """A network with the augmentation in front of it; its input is a batch of `Batches`."""
+    """A network with the augmentation in front of it.
 
-    def __init__(self, network: keras.Model, limits: Augment, seed: int) -> None:
+    Its input is a batch of `Batches`.
+    """
+
+    def __init__(self, network: keras.Model, limits: Augment, class_weight: float, seed: int) -> None:
         # The network's layers choose their own precision; augmentation needs that of the input.
         super().__init__(dtype="float32")
         self.network = network
-        self._limits = limits
+        self._limits, self._class_weight = limits, class_weight
         self._seed = seed
         self._augmentation = keras.random.SeedGenerator(seed)
-        self._loss = BceDice()
-        self._dice = LesionDice(name="lesion_dice")
+        self._objectives = {
+            LOGITS: BceDice(),
+            CLASS_LOGITS: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        }
+        scores = {
+            LOGITS: LesionDice(name="lesion_dice"),
+            CLASS_LOGITS: keras.metrics.SparseCategoricalAccuracy(name="class_accuracy"),
+        }
+        self._scores = {name: scores[name] for name in network.output}
 
-    def call(self, batch: tuple[Any, Any, Any], training: bool = False) -> tuple[Any, Any]:
-        """The logits, and the masks that they should have, both float32 [batch, size, size, 1]."""
-        images, masks, content = (ops.cast(part, "float32") for part in batch)
+    def call(self, batch: tuple[Any, Any, Any, Any], training: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
+        """What the network says, and what it should: masks float32 [batch, size, size, 1], and classes [batch]."""
+        *planes, classes = batch
+        images, masks, content = (ops.cast(part, "float32") for part in planes)
         if training:
             images, masks = augment(images, masks, content, self._limits, self._augmentation)
-        return self.network(images, training=training), masks
+        return self.network(images, training=training), {LOGITS: masks, CLASS_LOGITS: classes}
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **_: Any
     ) -> Any:
-        """The mean loss of a batch."""
-        logits, masks = y_pred
-        return self._loss(masks, logits)
+        """The mean loss of a batch: that of the masks, and the cross-entropy of the classes by its weight."""
+        said, truth = y_pred
+        losses = {name: self._objectives[name](truth[name], outputs) for name, outputs in said.items()}
+        return losses[LOGITS] + self._class_weight * losses.get(CLASS_LOGITS, 0.0)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        """Loss and lesion Dice so far in this epoch."""
-        logits, masks = y_pred
-        self._dice.update_state(masks, logits)
+        """Loss, lesion Dice and, with a class head, accuracy of the classes so far in this epoch."""
+        said, truth = y_pred
+        for name, score in self._scores.items():
+            score.update_state(truth[name], said[name])
         return self.get_metrics_result()
 
     def start_epoch(self, epoch: int) -> None:
         """Key the random changes of an epoch, dropout included, by its number, whatever came before."""
-        dropout = getattr(self.network.get_layer("dropout"), "seed_generator", None)
-        for stream, generator in enumerate(filter(None, (self._augmentation, dropout))):
+        dropouts = (layer for layer in self.network.layers if isinstance(layer, keras.layers.Dropout) and layer.rate)
+        for stream, generator in enumerate((self._augmentation, *(layer.seed_generator for layer in dropouts))):
             key = np.random.SeedSequence((self._seed, epoch, stream)).generate_state(2) >> 1
             generator.state.assign(key.astype(generator.state.dtype))

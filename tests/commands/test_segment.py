@@ -21,7 +21,7 @@ def network() -> keras.Model:
     grey = keras.Input((32, 32, 1))
     scaled = keras.layers.Rescaling(-0.2, offset=20)(grey)
     logits = keras.layers.Conv2D(1, 1, kernel_initializer="ones", name="logits")(scaled)
-    return keras.Model(grey, logits)
+    return keras.Model(grey, {"logits": logits})
 
 
 @pytest.fixture

@@ -7,16 +7,23 @@ import pytest
 
 from stages.network import model_files
 from stages.network.layers import BatchNormalization
-from stages.network.unet import attention_unet
+from stages.network.unet import CLASS_LOGITS, LOGITS, Network, attention_unet
 from stages.pipeline.errors import UserError
 
 
 @pytest.fixture
 def network() -> keras.Model:
-    return attention_unet(16, 1, width=4, depth=2, dropout=0.1)
+    shape = {"encoder": "none", "stem": 1, "width": 4, "depth": 2, "decoder": (8,) * 4, "dropout": 0.1}
+    return attention_unet(16, Network(**shape, class_head=True))
 
 
 IMAGE = np.random.default_rng(0).uniform(0, 255, (1, 16, 16, 1)).astype(np.float32)
+
+
+def same_outputs(one: keras.Model, other: keras.Model, tolerance: float) -> bool:
+    outputs, others = one(IMAGE), other(IMAGE)
+    assert set(outputs) == set(others) == {LOGITS, CLASS_LOGITS}
+    return all(np.allclose(outputs[name], others[name], atol=tolerance) for name in outputs)
 
 
 def test_the_same_weights_give_the_same_bytes(network: keras.Model, tmp_path: Path) -> None:
@@ -28,7 +35,7 @@ def test_the_same_weights_give_the_same_bytes(network: keras.Model, tmp_path: Pa
 def test_keras_opens_the_file_in_safe_mode(network: keras.Model, tmp_path: Path) -> None:
     model_files.save(network, tmp_path / "model.keras")
     opened = keras.saving.load_model(tmp_path / "model.keras", safe_mode=True)
-    assert np.allclose(opened(IMAGE), network(IMAGE), atol=1e-5)
+    assert same_outputs(opened, network, 1e-5)
 
 
 def test_the_file_holds_layers_of_keras_alone_and_is_computed_by_ours(network: keras.Model, tmp_path: Path) -> None:
@@ -46,8 +53,8 @@ def test_the_file_holds_layers_of_keras_alone_and_is_computed_by_ours(network: k
 def test_a_network_computes_in_the_precision_asked_for(network: keras.Model, precision: str) -> None:
     copy = model_files.with_precision(network, precision)
     assert {layer.compute_dtype for layer in copy.layers} == {precision, "float32"}
-    assert copy.get_layer("logits").compute_dtype == "float32"
-    assert np.allclose(copy(IMAGE), network(IMAGE), atol=0.1)
+    assert {copy.get_layer(name).compute_dtype for name in (LOGITS, CLASS_LOGITS)} == {"float32"}
+    assert same_outputs(copy, network, 0.1)
     assert all(layer.compute_dtype == "float32" for layer in model_files.with_precision(copy, "float32").layers)
 
 

@@ -1,18 +1,56 @@
+from typing import Any
+
 import keras
 import numpy as np
 import pytest
 
-from stages.network.unet import attention_unet
+from stages.network.unet import CLASS_LOGITS, LOGITS, Network, attention_unet
 
 
-@pytest.mark.parametrize(("stem", "depth"), [(1, 2), (2, 3), (4, 2)])
-def test_logits_have_the_grid_of_the_image_in_float32(stem: int, depth: int) -> None:
-    network = attention_unet(32, stem, width=4, depth=depth, dropout=0.1)
-    logits = network(np.zeros((2, 32, 32, 1), np.float32))
-    assert logits.shape == (2, 32, 32, 1)
-    assert keras.backend.standardize_dtype(logits.dtype) == "float32"
+def network(**changed: Any) -> Network:
+    """A small network from scratch."""
+    shape = {"encoder": "none", "stem": 1, "width": 4, "depth": 2, "decoder": (16, 8, 8, 4), "dropout": 0.1}
+    return Network(**{**shape, "class_head": True, **changed})
 
 
-def test_there_is_a_gate_on_every_skip() -> None:
-    network = attention_unet(64, 1, width=4, depth=5, dropout=0.0)
-    assert sum(isinstance(layer, keras.layers.Multiply) for layer in network.layers) == 4
+SHAPES = [
+    network(stem=1, depth=2),
+    network(stem=2, depth=3),
+    network(stem=4, depth=2),
+    network(encoder="efficientnet-lite0"),
+]
+
+
+@pytest.mark.parametrize("shape", SHAPES, ids=str)
+def test_logits_are_float32_and_have_the_grid_of_the_image(shape: Network) -> None:
+    outputs = attention_unet(64, shape)(np.zeros((2, 64, 64, 1), np.float32))
+    assert {name: tuple(output.shape) for name, output in outputs.items()} == {
+        LOGITS: (2, 64, 64, 1),
+        CLASS_LOGITS: (2, 3),
+    }
+    assert {keras.backend.standardize_dtype(output.dtype) for output in outputs.values()} == {"float32"}
+
+
+@pytest.mark.parametrize("shape", [network(depth=5), network(encoder="efficientnet-lite0")], ids=str)
+def test_there_is_a_gate_on_every_skip(shape: Network) -> None:
+    layers = attention_unet(64, shape).layers
+    assert sum(isinstance(layer, keras.layers.Multiply) for layer in layers) == 4
+
+
+def test_without_a_class_head_only_masks_come_from_the_same_first_weights() -> None:
+    headed, bare = (build(class_head=head) for head in (True, False))
+    assert set(bare.output) == {LOGITS}
+    assert headed.count_params() - bare.count_params() == 3 * (8 + 1)
+    image = np.ones((1, 64, 64, 1), np.float32)
+    assert np.array_equal(headed(image)[LOGITS], bare(image)[LOGITS])
+
+
+def build(**changed: Any) -> keras.Model:
+    keras.utils.set_random_seed(1)
+    return attention_unet(64, network(**changed))
+
+
+@pytest.mark.parametrize(("shape", "stride"), [(network(stem=2, depth=3), 8), (SHAPES[-1], 32)], ids=str)
+def test_the_stride_is_that_of_the_deepest_level(shape: Network, stride: int) -> None:
+    deepest = attention_unet(64, shape).get_layer("dropout").output
+    assert 64 // deepest.shape[1] == shape.stride == stride

@@ -7,10 +7,11 @@ from stages.training.batches import Batches
 
 
 def prepared(images: int) -> Prepared:
-    """Images whose grey value is their row."""
+    """Images whose grey value is their row, of the classes 2, 0 and 1 in turn."""
     rows = np.arange(images, dtype=np.uint8)[:, None, None]
     box = Letterbox.fit(height=2, width=4, size=4)
-    index = pd.DataFrame([box.geometry()] * images)
+    classes = np.resize(["normal", "benign", "malignant"], images)
+    index = pd.DataFrame([box.geometry()] * images).assign(**{"class": classes})
     return Prepared(np.tile(rows, (1, 4, 4)), np.tile(rows % 2, (1, 4, 4)), index)
 
 
@@ -22,12 +23,13 @@ def test_without_a_seed_all_rows_come_in_order() -> None:
     batches = Batches(prepared(12), np.array([1, 3, 5, 7, 9]), batch=2)
     assert len(batches) == 3
     assert rows_of(batches) == [1, 3, 5, 7, 9]
-    images, masks, content = batches[0][0]
+    images, masks, content, classes = batches[0][0]
     assert images.shape == masks.shape == content.shape == (2, 4, 4, 1)
+    assert classes.tolist() == [0, 2]
 
 
 def test_a_batch_tells_the_images_from_their_padding() -> None:
-    _, _, content = Batches(prepared(2), np.arange(2), batch=2)[0][0]
+    _, _, content, _ = Batches(prepared(2), np.arange(2), batch=2)[0][0]
     assert content[0, :, :, 0].tolist() == [[0] * 4, [1] * 4, [1] * 4, [0] * 4]
 
 

@@ -1,0 +1,3 @@
+"""What an image may show."""
+
+CLASSES = ("benign", "malignant", "normal")
