@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -11,42 +12,89 @@ from numpy.typing import NDArray
 from stages.pipeline.arrays import Grey, Mask
 from stages.pipeline.errors import UserError
 
+# Labels are small numbers; a white that dark would be seen by nobody.
+_LABELS = 32
 
-def decode(path: Path, flags: int) -> NDArray[np.uint8]:
-    """Decode an image file with OpenCV's `flags`; UserError where it is missing, damaged or no image."""
+
+def decode(path: Path, channels: int) -> NDArray[Any]:
+    """Decode an image file at its own depth: [height, width], or [height, width, 3] in colour; alpha is dropped.
+
+    `channels` is OpenCV's IMREAD_GRAYSCALE (luminance), IMREAD_COLOR or IMREAD_ANYCOLOR. Pixels lie as viewers show
+    them: what an orientation tag (EXIF or TIFF) calls stored turned or mirrored is put upright, image and mask alike.
+    UserError where the file is missing, damaged, no image or too large, or holds values that are no numbers.
+    """
     try:
         # Not cv2.imread: on Windows it can't open a path with letters outside the code page.
         encoded = np.frombuffer(path.read_bytes(), np.uint8)
     except OSError as error:
         raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
-    pixels = cv2.imdecode(encoded, flags) if encoded.size else None
+    try:
+        pixels = cv2.imdecode(encoded, channels | cv2.IMREAD_ANYDEPTH)
+    except cv2.error:
+        # Raised for an empty file and for a header that claims too many pixels.
+        pixels = None
     if pixels is None:
-        raise UserError(f"{path}: not a readable image; it is damaged or in another format. Replace it.")
-    return np.asarray(pixels, np.uint8)
+        raise UserError(
+            f"{path}: not a readable image; it is damaged, in another format or of more than 2^30 pixels. Replace it."
+        )
+    if not np.isfinite(pixels).all():
+        raise UserError(f"{path}: holds values that are no finite numbers. Replace it.")
+    return np.asarray(pixels)
 
 
-def pixel_digest(pixels: NDArray[np.uint8]) -> str:
+def pixel_digest(pixels: NDArray[Any]) -> str:
     """The SHA-256 of the shape and the values of an image, in hexadecimal: equal for equal pixels, however encoded."""
     return hashlib.sha256(repr(pixels.shape).encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
 def read_grey(path: Path) -> Grey:
-    """Read an image as uint8 [height, width] luminance."""
-    return decode(path, cv2.IMREAD_GRAYSCALE)
+    """Read an image as uint8 [height, width] luminance.
+
+    One of more than 8 bits is mapped by its own range, its darkest pixel to 0 and its brightest to 255, since files of
+    16 bits often hold 10 or 12; one of a single level becomes 0.
+    """
+    pixels = decode(path, cv2.IMREAD_GRAYSCALE)
+    if pixels.dtype == np.uint8:
+        return pixels
+    above = pixels.astype(np.float64) - pixels.min()
+    return np.round(255 * (above / (above.max() or 1))).astype(np.uint8)
 
 
 def read_mask(path: Path) -> Mask:
-    """Read a mask of any depth and number of channels as bool [height, width]; alpha is ignored.
+    """Read a mask of any depth as bool [height, width]; in colour the brightest channel counts, and alpha is ignored.
 
-    A pixel is lesion where a colour channel exceeds half of the mask's brightest value, so that masks of 0/1, 0/255
-    and 16 bits read alike; an all-black mask is empty.
+    Of two values the brighter is lesion (0 and 1, 255, 256 or 65535); of one value all is, or nothing where it is 0.
+    Whole numbers from 0 to below 32 are labels, and all but 0 are lesion. Other whole numbers are black and white with
+    soft edges, as smoothing and JPEG leave them, and lesion above half of the brightest. UserError for anything else,
+    also where 3×3 equal pixels are of a grey up to that half: no soft edge, it may be a label or nothing.
     """
-    pixels = decode(path, cv2.IMREAD_UNCHANGED)
-    if pixels.ndim == 3:
-        pixels = pixels[..., :3].max(axis=-1) if pixels.shape[-1] >= 3 else pixels[..., 0]
-    return pixels > pixels.max() / 2
+    values = decode(path, cv2.IMREAD_ANYCOLOR)
+    if values.ndim == 3:
+        values = values.max(axis=-1)
+    low, high = values.min(), values.max()
+    if low >= 0 and ((values == low) | (values == high)).all():
+        return (values == high) & (values > 0)
+    if low == 0 and (values == np.round(values)).all():
+        if high < _LABELS:
+            return values > 0
+        if not _has_even_grey(values):
+            return values > high / 2
+    raise UserError(
+        f"{path}: which pixels are lesion cannot be told: it is neither of two values, nor of labels from 0 to "
+        f"{_LABELS - 1}, nor black and white with soft edges. Make lesions white and all else black."
+    )
 
 
 def merge_masks(masks: Sequence[Mask]) -> Mask:
     """The union of one or more bool masks [height, width] of the same shape."""
     return np.logical_or.reduce(masks)
+
+
+def _has_even_grey(values: NDArray[Any]) -> bool:
+    """Whether 3×3 equal pixels are grey, at most half as bright as the brightest one.
+
+    Up to a sixteenth is black: lossy compression leaves areas of it.
+    """
+    spread = cv2.morphologyEx(values.astype(np.float32), cv2.MORPH_GRADIENT, np.ones((3, 3), np.uint8))
+    grey = (values > values.max() / 16) & (values <= values.max() / 2)
+    return bool((grey & (spread == 0)).any())

@@ -1,4 +1,8 @@
+import struct
+import zlib
+from collections.abc import Callable
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
@@ -8,15 +12,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
+from PIL import ExifTags, Image
 
 from stages.cases.images import merge_masks, pixel_digest, read_grey, read_mask
 from stages.cases.letterbox import Letterbox
 from stages.pipeline.engine import map_on_all_cores
 from stages.pipeline.errors import UserError
 
+
+def png_of_50000_squared() -> bytes:
+    """A PNG whose header claims more pixels than OpenCV decodes, and that holds none."""
+
+    def chunk(kind: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", zlib.crc32(kind + content))
+
+    header = chunk(b"IHDR", struct.pack(">IIBBBBB", 50_000, 50_000, 8, 0, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + header + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+
+
 SIDES = st.integers(1, 300)
 SIZES = st.sampled_from([16, 64, 128])
 TRUTH = np.array([[True, False], [False, True]])
+DISC = (np.add.outer((np.arange(60) - 30) ** 2, (np.arange(60) - 25) ** 2) < 400) * np.uint8(255)
 
 
 @pytest.mark.parametrize(
@@ -25,12 +42,56 @@ TRUTH = np.array([[True, False], [False, True]])
         ("8 bit", TRUTH * np.uint8(255)),
         ("0 and 1", TRUTH * np.uint8(1)),
         ("16 bit", TRUTH * np.uint16(65535)),
+        ("16 bit, low byte zero", TRUTH * np.uint16(256)),
+        ("16 bit, high bit alone", TRUTH * np.uint16(32768)),
+        ("12 of 16 bit", TRUTH * np.uint16(4095)),
+        ("1 and 2", TRUTH + np.uint8(1)),
+        ("close greys", np.where(TRUTH, np.uint8(200), np.uint8(150))),
+        ("labels", np.array([[1, 0], [0, 2]], np.uint8)),
+        ("labels of 16 bit", np.array([[1, 0], [0, 31]], np.uint16)),
         ("RGB", np.repeat((TRUTH * np.uint8(255))[..., None], 3, axis=-1)),
         ("RGBA, opaque", np.dstack([TRUTH * np.uint8(255)] * 3 + [np.full((2, 2), 255, np.uint8)])),
     ],
 )
 def test_masks_of_any_depth_and_channels_read_alike(write: Write, layout: str, pixels: NDArray[np.generic]) -> None:
     assert np.array_equal(read_mask(write("mask.png", pixels)), TRUTH), layout
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int32])
+def test_a_tiff_mask_of_numbers_reads_as_any_other(write: Write, dtype: type[np.generic]) -> None:
+    assert np.array_equal(read_mask(write("mask.tiff", TRUTH.astype(dtype))), TRUTH)
+
+
+@pytest.mark.parametrize("quality", [20, 75, 95, 100])
+def test_a_jpeg_mask_is_lesion_above_half(tmp_path: Path, quality: int) -> None:
+    path = tmp_path / "mask.jpg"
+    cv2.imwrite(str(path), DISC, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    assert (read_mask(path) ^ (DISC > 0)).mean() < 0.002
+
+
+@pytest.mark.parametrize("white", [np.uint8(1), np.uint16(257)])
+def test_a_smoothed_mask_is_lesion_above_half(write: Write, white: np.integer) -> None:
+    smoothed = np.asarray(cv2.resize(DISC, (90, 90), interpolation=cv2.INTER_AREA)) * white
+    assert np.array_equal(read_mask(write("mask.png", smoothed)), smoothed > smoothed.max() / 2)
+
+
+BLOCKS = np.kron(np.arange(4, dtype=np.uint8).reshape(2, 2), np.ones((9, 9), np.uint8))
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        BLOCKS * np.uint8(85),
+        BLOCKS * np.uint16(1000),
+        BLOCKS + np.uint8(1),
+        (BLOCKS / 3).astype(np.float32),
+        TRUTH.astype(np.float32) - 1,
+    ],
+    ids=["labels spread over the greys", "labels over 16 bit", "no label is zero", "probabilities", "below zero"],
+)
+def test_a_mask_that_can_be_read_in_two_ways_is_refused_by_name(write: Write, pixels: NDArray[np.generic]) -> None:
+    with pytest.raises(UserError, match=r"mask\.tiff: which pixels are lesion cannot be told"):
+        read_mask(write("mask.tiff", pixels))
 
 
 def test_a_mask_of_one_bit_reads_as_any_other(tmp_path: Path) -> None:
@@ -50,6 +111,75 @@ def test_a_pixel_is_lesion_where_any_mask_says_so(masks: NDArray[np.bool_]) -> N
     assert np.array_equal(merge_masks(list(masks)), masks.any(axis=0))
 
 
+# What the EXIF standard says is done to the stored pixels to show them.
+SHOWN: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+    2: np.fliplr,
+    3: lambda stored: np.rot90(stored, 2),
+    4: np.flipud,
+    5: np.transpose,
+    6: lambda stored: np.rot90(stored, -1),
+    7: lambda stored: np.rot90(stored, 2).T,
+    8: np.rot90,
+}
+
+
+@pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
+@pytest.mark.parametrize("orientation", SHOWN)
+def test_image_and_mask_lie_as_viewers_show_them(tmp_path: Path, form: str, orientation: int) -> None:
+    tag = Image.Exif()
+    tag[ExifTags.Base.Orientation] = orientation
+    stored = np.zeros((64, 96), np.uint8)
+    stored[:16, :48] = stored[16:32, :16] = 255
+    path = tmp_path / "turned.png"
+    Image.fromarray(stored).save(path, form, exif=tag)
+    shown = SHOWN[orientation](stored) > 127
+    assert np.array_equal(read_grey(path) > 127, shown)
+    assert np.array_equal(read_mask(path), shown)
+
+
+COLOURS = Image.fromarray(np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8))
+
+
+@pytest.mark.parametrize("mode", ["RGB", "RGBA", "P"])
+def test_a_colour_image_is_read_as_its_luminance(tmp_path: Path, mode: Literal["RGB", "RGBA", "P"]) -> None:
+    path = tmp_path / "scan.png"
+    COLOURS.convert(mode).save(path)
+    # 0.299 red + 0.587 green + 0.114 blue, rounded down.
+    assert read_grey(path).tolist() == [[76, 149], [29, 255]]
+
+
+def test_an_image_of_8_bits_keeps_its_greys(write: Write) -> None:
+    pixels = np.array([[10, 20], [30, 40]], np.uint8)
+    assert np.array_equal(read_grey(write("scan.png", pixels)), pixels)
+
+
+@pytest.mark.parametrize(
+    "pixels",
+    [
+        np.array([[0, 1000], [2000, 4095]], np.uint16),
+        np.array([[100, 1100], [2100, 4195]], np.uint16),
+        np.array([[0, 1000], [2000, 4095]], np.float32) / 4095,
+        np.array([[-2000, -1000], [0, 2095]], np.int32),
+    ],
+    ids=["12 bits", "12 bits above a floor", "floating point", "signed"],
+)
+def test_an_image_of_more_than_8_bits_is_mapped_by_its_own_range(write: Write, pixels: NDArray[np.generic]) -> None:
+    assert read_grey(write("scan.tiff", pixels)).tolist() == [[0, 62], [125, 255]]
+
+
+def test_an_image_of_16_bits_and_one_level_is_black(write: Write) -> None:
+    assert not read_grey(write("scan.png", np.full((2, 2), 700, np.uint16))).any()
+
+
+@pytest.mark.parametrize("read", [read_grey, read_mask])
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_an_image_with_values_that_are_no_numbers_is_refused_by_name(
+    write: Write, read: Callable[[Path], object], value: float
+) -> None:
+    with pytest.raises(UserError, match=r"scan\.tiff: holds values that are no finite numbers"):
+        read(write("scan.tiff", np.array([[0, 1], [1, value]], np.float32)))
+
+
 def test_a_truncated_image_is_refused_by_name(write: Write) -> None:
     path = write("scan.png", np.random.default_rng(0).integers(0, 255, (50, 50), dtype=np.uint8))
     path.write_bytes(path.read_bytes()[:-500])
@@ -57,8 +187,8 @@ def test_a_truncated_image_is_refused_by_name(write: Write) -> None:
         read_grey(path)
 
 
-@pytest.mark.parametrize("content", [b"", b"no image"])
-def test_a_file_that_is_no_image_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
+@pytest.mark.parametrize("content", [b"", b"no image", png_of_50000_squared()])
+def test_a_file_that_cannot_be_decoded_is_refused_by_name(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "scan.png"
     path.write_bytes(content)
     with pytest.raises(UserError, match=r"scan\.png"):

@@ -28,6 +28,13 @@ def test_a_lossless_re_encoding_passes(release: Path, known: Path) -> None:
     manifest.check(scan(release), known)
 
 
+def test_the_same_greys_in_16_bits_are_told_as_altered(release: Path, known: Path) -> None:
+    path = str(release / "benign" / "benign (1).png")
+    cv2.imwrite(path, np.asarray(cv2.imread(path, cv2.IMREAD_GRAYSCALE)) * np.uint16(256))
+    with pytest.raises(UserError, match=r"altered: benign/benign \(1\)\.png\."):
+        manifest.check(scan(release), known)
+
+
 def test_one_altered_pixel_is_told_by_name(release: Path, known: Path) -> None:
     path = str(release / "benign" / "benign (1).png")
     pixels = np.asarray(cv2.imread(path, cv2.IMREAD_GRAYSCALE))
