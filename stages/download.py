@@ -92,10 +92,21 @@ def copy_release(source: Path, folder: Path, max_gib: float) -> None:
             shutil.move(item, folder / item.name)
 
 
-def check_case(case: Case) -> None:
-    """Decode an image and its masks; UserError where one is unreadable or their sizes differ."""
+def shows_lesion(case: Case) -> bool:
+    """Whether the masks of an image hold a lesion; UserError where a file is unreadable or their sizes differ."""
     height, width = read_grey(case.image).shape
-    read_merged_mask(case, height, width)
+    return bool(read_merged_mask(case, height, width).any())
+
+
+def check(cases: list[Case]) -> None:
+    """Decode every file; UserError where one is unreadable or misfits, and naming all normal images with a lesion."""
+    lesions = map_on_all_cores(shows_lesion, cases, "check")
+    wrong = [case for case, lesion in zip(cases, lesions, strict=True) if lesion and case.cls == "normal"]
+    if wrong:
+        raise UserError(
+            f"{', '.join(f'{case.cls}/{case.image.name}' for case in wrong)}: filed as normal, but the mask shows a "
+            "lesion. Make the mask all black, or file the image as benign or malignant."
+        )
 
 
 def bring(data: Data, seed: int, folder: Path) -> None:
@@ -105,8 +116,7 @@ def bring(data: Data, seed: int, folder: Path) -> None:
         return
     copy_release(Path(data.archive) if data.archive else fetch_busi(), folder, data.max_gib)
     cases = scan(folder)
-    for _ in map_on_all_cores(check_case, cases, "check"):
-        pass
+    check(cases)
     if data.source == "busi":
         manifest.check(cases, manifest.BUSI)
     counts = pd.Series([case.cls for case in cases]).value_counts().sort_index()

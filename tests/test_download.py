@@ -25,8 +25,7 @@ def test_the_phantom_comes_with_what_was_planted(tmp_path: Path) -> None:
     cases, planted = scan(folder), pd.read_csv(folder / "planted.csv")
     assert [case.id for case in cases] == planted["id"].tolist()
     assert planted["class"].value_counts().to_dict() == {"benign": 12, "malignant": 5, "normal": 3}
-    for case in cases:
-        download.check_case(case)
+    download.check(cases)
 
 
 def test_a_zip_and_a_folder_give_the_same_files(release: Path, tmp_path: Path) -> None:
@@ -55,6 +54,19 @@ def test_an_unreadable_image_is_refused_by_name(release: Path, tmp_path: Path) -
     (release / "malignant" / "malignant (2)_mask.png").write_bytes(b"\x89PNG damaged")
     with pytest.raises(UserError, match=r"malignant \(2\)_mask\.png: not a readable image"):
         bring(custom(release), tmp_path / "raw")
+
+
+def test_all_normal_images_with_a_lesion_are_refused_by_name(release: Path, tmp_path: Path) -> None:
+    lesion = release / "benign" / "benign (1)_mask.png"
+    for mask in ("normal (1)_mask.png", "normal (2)_mask_1.png"):
+        shutil.copyfile(lesion, release / "normal" / mask)
+    with pytest.raises(UserError, match=r"^normal/normal \(1\)\.png, normal/normal \(2\)\.png: filed as normal"):
+        bring(custom(release), tmp_path / "raw")
+
+
+def test_a_lesion_image_with_an_empty_mask_is_brought(release: Path, tmp_path: Path) -> None:
+    shutil.copyfile(release / "normal" / "normal (1)_mask.png", release / "benign" / "benign (1)_mask.png")
+    assert len(scan(bring(custom(release), tmp_path / "raw"))) == 6
 
 
 def test_other_data_named_busi_is_refused(release: Path, tmp_path: Path) -> None:
