@@ -48,9 +48,14 @@ class Audit(Section):
     repeats: Literal["group", "one_per_group"]
 
     @model_validator(mode="after")
-    def _check_order(self) -> "Audit":
+    def _check(self) -> "Audit":
         if self.weak_similarity > self.similarity:
             raise ValueError(f"weak_similarity: {self.weak_similarity} is above similarity, {self.similarity}")
+        if self.conflicts == "keep" and self.repeats == "one_per_group":
+            raise ValueError(
+                "repeats: of a frame filed under two classes one_per_group would keep the one that sorts first, be it "
+                "wrong or right; set conflicts to drop, or repeats to group"
+            )
         return self
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from conftest import Write
+from pydantic import ValidationError
 
 from stages import audit, download
 from stages.audit import Audit, Params
@@ -65,12 +66,17 @@ def test_every_repeat_names_its_nearest_image_and_no_single_does(planted: tuple[
     assert table.loc[repeated, "similarity"].min() >= DEFAULT.weak_similarity
 
 
-def test_conflicts_can_be_kept_and_repeats_thinned_out() -> None:
+def test_conflicts_can_be_kept_or_repeats_thinned_out() -> None:
     table = pd.DataFrame({"group": [0, 0, 1, 1, 2], "conflict": [True, True, False, False, False]})
-    keep = DEFAULT.model_copy(update={"conflicts": "keep", "repeats": "one_per_group"})
+    keep = DEFAULT.model_copy(update={"conflicts": "keep", "repeats": "group"})
     thin = DEFAULT.model_copy(update={"conflicts": "drop", "repeats": "one_per_group"})
-    assert audit.dropped(table, keep).tolist() == ["no", "repeat", "no", "repeat", "no"]
+    assert audit.dropped(table, keep).tolist() == ["no"] * 5
     assert audit.dropped(table, thin).tolist() == ["conflict", "conflict", "no", "repeat", "no"]
+
+
+def test_conflicts_are_not_kept_where_repeats_are_thinned_out() -> None:
+    with pytest.raises(ValidationError, match="set conflicts to drop, or repeats to group"):
+        Audit.model_validate({**DEFAULT.model_dump(), "conflicts": "keep", "repeats": "one_per_group"})
 
 
 def test_faults_of_masks_are_flagged_with_their_evidence(release: Path, write: Write) -> None:
