@@ -13,7 +13,6 @@ from stages.pipeline.errors import UserError
 RAW = Path("data/raw")
 
 _FILE_NAME = re.compile(r"(?P<id>(?P<cls>[a-z]+) \((?P<number>\d+)\))(?P<mask>_mask(?:_(?P<part>\d+))?)?\.png")
-# What operating systems leave in folders and archives.
 _LITTER = re.compile(r"\..*|__MACOSX|Thumbs\.db|desktop\.ini", re.IGNORECASE)
 
 
@@ -27,13 +26,18 @@ class Case:
     masks: tuple[Path, ...]
 
 
+def is_litter(path: Path, folder: Path) -> bool:
+    """Whether a path below `folder` is or lies in what operating systems leave there: `._a.png`, `__MACOSX`, …"""
+    return any(_LITTER.fullmatch(part) for part in path.relative_to(folder).parts)
+
+
 def find_root(folder: Path) -> Path:
     """The folder that holds the class folders: `folder` or, as in the published archive, one somewhere below it.
 
     UserError where there is none or more than one.
     """
     roots = {
-        path.parent for cls in CLASSES for path in folder.rglob(cls) if path.is_dir() and not _in_litter(path, folder)
+        path.parent for cls in CLASSES for path in folder.rglob(cls) if path.is_dir() and not is_litter(path, folder)
     }
     if len(roots) != 1:
         found = "none" if not roots else ", ".join(sorted(str(root.relative_to(folder)) for root in roots))
@@ -50,7 +54,7 @@ def scan(root: Path) -> list[Case]:
     UserError for an unknown class folder, an empty one, a file whose name doesn't fit the layout, an image without a
     mask and a mask without an image; plain files beside the class folders are let be.
     """
-    folders = sorted(path for path in root.iterdir() if path.is_dir() and not _LITTER.fullmatch(path.name))
+    folders = sorted(path for path in root.iterdir() if path.is_dir() and not is_litter(path, root))
     for folder in folders:
         if folder.name not in CLASSES:
             raise UserError(
@@ -76,7 +80,7 @@ def _scan_class(folder: Path) -> list[Case]:
     images: dict[int, Path] = {}
     masks: dict[int, list[tuple[int, Path]]] = defaultdict(list)
     for path in folder.iterdir():
-        if _LITTER.fullmatch(path.name):
+        if is_litter(path, folder):
             continue
         match = _FILE_NAME.fullmatch(path.name)
         if match is None or match["cls"] != folder.name:
@@ -101,7 +105,3 @@ def _scan_class(folder: Path) -> list[Case]:
         Case(images[number].stem, folder.name, images[number], tuple(path for _, path in sorted(masks[number])))
         for number in sorted(images)
     ]
-
-
-def _in_litter(path: Path, root: Path) -> bool:
-    return any(_LITTER.fullmatch(part) for part in path.relative_to(root).parts)

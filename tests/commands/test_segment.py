@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import pytest
 from conftest import Write
+from PIL import ExifTags, Image
 
 from commands import segment
 from stages.network import model_files
@@ -61,11 +62,14 @@ def test_the_mask_has_the_size_of_the_image_white_lesion_and_black_ground(
     assert (overlay[..., 0] != overlay[..., 2]).any()
 
 
-def test_a_folder_keeps_its_structure_and_its_masks_are_let_be(
+def test_a_folder_keeps_its_structure_and_its_masks_and_litter_are_let_be(
     checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("scans/a/one.png", "scans/a/one_mask.png", "scans/b/one.png", "scans/two.bmp", "scans/two_mask_1.png"):
         write(name, scan_image())
+    for litter in ("scans/._two.png", "scans/__MACOSX/three.png"):
+        (checkout / litter).parent.mkdir(exist_ok=True)
+        (checkout / litter).write_bytes(b"left by the system")
     run(monkeypatch, "scans", "--output", "masks")
     assert sorted(str(path.relative_to("masks")) for path in Path("masks").rglob("*.png")) == [
         "a/one.png",
@@ -99,14 +103,80 @@ def test_bad_input_is_told_and_nothing_is_written(
     assert sorted(checkout.rglob("*")) == before
 
 
-def test_a_mask_is_replaced_only_when_asked(checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mask_is_replaced_only_when_asked(
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     write("scan.png", scan_image())
     earlier = write("segmented/scan.png", np.zeros((2, 2), np.uint8))
-    with pytest.raises(SystemExit, match="exists"):
-        run(monkeypatch, "scan.png")
-    assert cv2.imread(str(earlier)) is not None
+    run(monkeypatch, "scan.png")
+    assert "stay as they are: 1; --overwrite" in capsys.readouterr().out
+    assert np.asarray(cv2.imread(str(earlier))).shape == (2, 2, 3)
     run(monkeypatch, "scan.png", "--overwrite")
     assert np.asarray(cv2.imread(str(earlier))).shape == (60, 90, 3)
+
+
+def test_the_mask_of_a_turned_photograph_lies_as_viewers_show_it(
+    checkout: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tag = Image.Exif()
+    tag[ExifTags.Base.Orientation] = 6
+    Image.fromarray(np.rot90(scan_image())).save("scan.jpg", exif=tag)
+    run(monkeypatch, "scan.jpg")
+    mask = np.asarray(cv2.imread("segmented/scan.png", cv2.IMREAD_UNCHANGED))
+    assert ((mask > 0) ^ (scan_image() < 100)).mean() < 0.03
+
+
+def test_images_that_cannot_be_read_are_named_after_the_others_are_done(
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("b", "d"):
+        write(f"scans/{name}.png", scan_image())
+    for name in ("a", "c"):
+        (checkout / "scans" / f"{name}.png").write_bytes(b"damaged")
+    with pytest.raises(SystemExit, match=r"2 of 4 images(?s:.*)a\.png: not a readable(?s:.*)c\.png: not a readable"):
+        run(monkeypatch, "scans")
+    assert masks() == ["b.png", "d.png"]
+
+
+def test_a_second_run_does_what_the_first_could_not(
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("a.png", scan_image())
+    (checkout / "b.png").write_bytes(b"damaged")
+    with pytest.raises(SystemExit):
+        run(monkeypatch, ".", "--overlay")
+    done = (checkout / "segmented" / "a.png").stat()
+    write("b.png", scan_image())
+    run(monkeypatch, ".", "--overlay")
+    assert masks() == ["a.png", "a_overlay.png", "b.png", "b_overlay.png"]
+    assert (checkout / "segmented" / "a.png").stat() == done
+
+
+def masks() -> list[str]:
+    return sorted(path.name for path in Path("segmented").iterdir())
+
+
+@pytest.mark.parametrize("arguments", [["--overwrite"], []])
+def test_no_overlay_of_an_earlier_run_stays_beside_a_new_mask(
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch, arguments: list[str]
+) -> None:
+    write("scan.png", scan_image())
+    run(monkeypatch, "scan.png", "--overlay")
+    if not arguments:
+        (checkout / "segmented" / "scan.png").unlink()
+    run(monkeypatch, "scan.png", *arguments)
+    assert masks() == ["scan.png"]
+
+
+def test_no_picture_of_an_earlier_run_stays_where_the_image_cannot_be_read_any_more(
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scan = write("scan.png", scan_image())
+    run(monkeypatch, "scan.png", "--overlay")
+    scan.write_bytes(b"damaged")
+    with pytest.raises(SystemExit):
+        run(monkeypatch, "scan.png", "--overwrite")
+    assert masks() == []
 
 
 def test_a_model_without_a_threshold_is_told(checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
