@@ -40,6 +40,18 @@ def test_features_come_at_strides_2_to_32(version: str) -> None:
         assert [feature.shape[-1] for feature in features] == [16, 24, 40, 112, 320]
 
 
+def test_depthwise_convolutions_are_trained_in_float32_whatever_the_rest_is() -> None:
+    image = keras.Input((32, 32, 1))
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        network = keras.Model(image, efficientnet_lite(image, "efficientnet-lite0")[-1])
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert {layer.compute_dtype for layer in network.layers if isinstance(layer, layers.DepthwiseConv2D)} == {"float32"}
+    assert {layer.compute_dtype for layer in network.layers if type(layer) is layers.Conv2D} == {"bfloat16"}
+    assert np.isfinite(np.asarray(network(np.ones((1, 32, 32, 1), np.float32)), np.float32)).all()
+
+
 def test_one_grey_channel_gives_what_three_equal_ones_give() -> None:
     grey = np.random.default_rng(0).uniform(-1, 1, (1, 32, 32, 1)).astype(np.float32)
     deepest = []
