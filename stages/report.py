@@ -21,6 +21,7 @@ from stages.cases.release import RAW, Case, read_merged_mask, scan
 from stages.pages import charts
 from stages.pages.overlay import PREDICTION, TRUTH, contour_path, encode, overlay
 from stages.pages.rendering import jpeg, render, shrink, shrink_mask
+from stages.pages.trainings import describe
 from stages.pipeline.arrays import Grey
 from stages.pipeline.engine import map_on_all_cores
 from stages.pipeline.errors import command
@@ -181,7 +182,7 @@ def facts(loaded: Params, groups: pd.DataFrame) -> dict[str, Any]:
     return {
         "params": loaded,
         "size": read_index(PREPARED)["size"].iloc[0],
-        "record": read_record(loaded.split.run[0]),
+        "training": describe({fold: read_record(fold) for fold in loaded.split.run}),
         "figures": json.loads(FIGURES.read_text()),
         "postprocess": json.loads(POSTPROCESS.read_text()),
         "audit": summarise(groups),

@@ -132,6 +132,13 @@ def test_the_contact_sheets_show_every_repeat(page: Chrome, report: Path) -> Non
     assert sheets - flagged == repeated
 
 
+def test_the_report_and_the_model_card_tell_the_images_of_every_fold(page: Chrome, report: Path) -> None:
+    told = page.find_element(By.CSS_SELECTOR, "h1 + p").text
+    assert "each fold trained on 8 images and validated on 8, tested on 16 in all (folds 0, 1 of 3)." in told
+    card = (report.parent / "model_card.md").read_text(encoding="utf-8")
+    assert "- Each fold trained on 8 images and chosen by 8 validation images; tested on 16 in all.\n" in card
+
+
 def test_the_model_card_and_the_examples_are_of_this_run(report: Path, tested: pd.DataFrame) -> None:
     card = (report.parent / "model_card.md").read_text(encoding="utf-8")
     assert f"| all | {len(tested)} |" in card
