@@ -76,7 +76,9 @@ def dice_by_size(table: pd.DataFrame) -> str:
     """Dice of each lesion image against the share of the image that the lesion covers."""
     figure, axes = _draw("Dice by size of lesion", "lesion, % of image", "Dice")
     for cls, images in table.groupby("class"):
-        axes.scatter(100 * images["lesion_share"], images["dice"], s=12, color=COLOURS[str(cls)], label=str(cls))
+        # As pixels: the shapes of many images would outweigh the page.
+        points = {"s": 12, "color": COLOURS[str(cls)], "label": str(cls), "rasterized": True}
+        axes.scatter(100 * images["lesion_share"], images["dice"], **points)
     if (table["lesion_share"] > 0).any():
         axes.set_xscale("log")
     axes.set_ylim(-0.02, 1.02)
