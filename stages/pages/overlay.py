@@ -26,10 +26,13 @@ def overlay(image: Grey, masks: list[tuple[Mask, Colour]]) -> NDArray[np.uint8]:
     return np.asarray(picture, np.uint8)
 
 
-def contour_path(mask: Mask) -> str:
-    """The outlines of bool [height, width] as the `d` of an SVG path in pixels; empty for an empty mask."""
+def contour_path(mask: Mask, step: float = 1) -> str:
+    """The outlines of bool [height, width], whose pixels are `step` wide, as the `d` of an SVG path; empty for an empty
+    mask.
+    """
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    return "".join("M" + "L".join(f"{x + 0.5:g} {y + 0.5:g}" for x, y in contour[:, 0]) + "Z" for contour in contours)
+    corners = [(step * (contour[:, 0] + 0.5)).tolist() for contour in contours]
+    return "".join("M" + "L".join(f"{x:g} {y:g}" for x, y in contour) + "Z" for contour in corners)
 
 
 def encode(picture: NDArray[np.uint8], suffix: str) -> bytes:

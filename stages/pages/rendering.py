@@ -9,9 +9,12 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.pages.overlay import encode
+from stages.pages.overlay import contour_path, encode
 
 TEMPLATES = Path(__file__).parent / "templates"
+
+# Ten times what the outline of a lesion takes.
+_LONGEST_PATH = 10_000
 
 
 def render(template: str, **values: Any) -> str:
@@ -21,6 +24,7 @@ def render(template: str, **values: Any) -> str:
     environment = jinja2.Environment(
         loader=loader, autoescape=escape, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment.get_template(template).render(**values)
 
 
@@ -33,6 +37,18 @@ def shrink(pixels: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
 def shrink_mask(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
     """Scale bool [height, width] to a width: true where at least half of a pixel is."""
     return shrink(mask.astype(np.uint8) * 255, width) > 127
+
+
+def outline(mask: NDArray[np.bool_], width: int) -> str:
+    """The outlines of bool [height, width] as the `d` of an SVG path for a picture of a width.
+
+    They are drawn on that grid of pixels, but a mask of countless specks, such as a hardly trained network makes, on a
+    coarser one, since its outlines would be ten times as large as the picture.
+    """
+    grid = width
+    while len(path := contour_path(shrink_mask(mask, grid), width / grid)) > _LONGEST_PATH:
+        grid //= 2
+    return path
 
 
 def jpeg(picture: NDArray[np.uint8]) -> str:

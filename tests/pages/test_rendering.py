@@ -1,0 +1,24 @@
+"""Pictures made small enough to lie inside a page."""
+
+import numpy as np
+import pytest
+
+from stages.pages.overlay import contour_path
+from stages.pages.rendering import outline, shrink_mask
+
+
+def test_the_outline_of_a_lesion_is_drawn_on_the_grid_of_the_picture() -> None:
+    mask = np.zeros((300, 400), bool)
+    mask[100:200, 80:220] = True
+    assert outline(mask, 320) == contour_path(shrink_mask(mask, 320))
+    assert outline(np.zeros((300, 400), bool), 320) == ""
+
+
+@pytest.mark.parametrize("shape", [(300, 400), (900, 60)])
+def test_the_outlines_of_countless_specks_stay_small_and_inside_the_picture(shape: tuple[int, int]) -> None:
+    specks = np.random.default_rng(1).random(shape) < 0.5
+    path = outline(specks, 320)
+    assert 0 < len(path) <= 10_000 < len(contour_path(shrink_mask(specks, 320)))
+    corners = np.array([point.split() for point in path.replace("M", "L").replace("Z", "").split("L")[1:]], float)
+    assert (corners < [320, 320 * shape[0] / shape[1] + 8]).all()
+    assert (corners[:, 0].min() < 20) & (corners[:, 0].max() > 300)
