@@ -1,15 +1,17 @@
 """Write what people look at: metrics/report.html, metrics/model_card.md and metrics/examples.
 
-The report is one self-contained file: headline figures, charts, a gallery of every test image and the contact sheets of
-the audit. The examples are the worst, median and best lesion images, for `dvc plots`.
+The report is one self-contained file: headline figures, charts, a table of every test image, a gallery of them and the
+contact sheets of the audit, each of at most `report.gallery` pictures. The examples are the worst, median and best
+lesion images, for `dvc plots`.
 """
 
+import itertools
 import json
-from collections.abc import Hashable
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import pandas as pd
 from pydantic import Field
@@ -18,9 +20,9 @@ from stages.cases.folds import GROUPS, Run, remove_other_folds
 from stages.cases.images import read_grey
 from stages.cases.prepared import PREPARED, read_index
 from stages.cases.release import RAW, Case, read_merged_mask, scan
-from stages.pages import charts
-from stages.pages.overlay import PREDICTION, TRUTH, contour_path, encode, overlay
-from stages.pages.rendering import jpeg, render, shrink, shrink_mask
+from stages.pages import charts, selection
+from stages.pages.overlay import PREDICTION, TRUTH, encode, overlay
+from stages.pages.rendering import jpeg, outline, render, shrink, shrink_mask
 from stages.pages.trainings import describe
 from stages.pipeline.arrays import Grey
 from stages.pipeline.engine import map_on_all_cores
@@ -42,6 +44,11 @@ EXAMPLES = Path("metrics/examples")
 _WIDTH = 320
 _SMALL_WIDTH = 160
 
+# What the page's table and its controls know of a test image.
+_COLUMNS = ["id", "class", "kind", "dice_before", "dice", "lesion_share", "marks"]
+
+T = TypeVar("T")
+
 
 class Source(Section, extra="ignore"):
     """Where the images came from."""
@@ -59,6 +66,7 @@ class Report(Section):
     """What the report shows."""
 
     examples: Annotated[int, Field(ge=1)]
+    gallery: Annotated[int, Field(ge=1)]
 
 
 class Params(Section):
@@ -73,64 +81,89 @@ class Params(Section):
 
 @dataclass(frozen=True)
 class Tile:
-    """A test image for the gallery, and a drawing of it for the examples."""
+    """The pictures of a test image in the gallery: JPEG as base64, and contours as SVG paths."""
 
     id: str
     image: str
     probability: str
     height: int
     contours: dict[str, str]
-    example: bytes
 
 
-def draw_tile(steps: Steps, prediction: Prediction) -> Tile | None:
-    """The tile of a test image; nothing for a validation image."""
-    if prediction.subset != "test":
-        return None
+def tabulate(scores: pd.DataFrame, cases: Sequence[Case]) -> pd.DataFrame:
+    """The test images of all folds that were run, by id in the order of `cases`: their scores after post-processing,
+    and as `dice_before` and `kind_before` those of the bare network.
+    """
+    tested = scores[scores["subset"] == "test"]
+    after, before = (tested[tested["stage"] == stage].set_index("id") for stage in ("after", "before"))
+    joined = after.join(before[["dice", "kind"]].add_suffix("_before"))
+    return joined.loc[[case.id for case in cases if case.id in joined.index]]
+
+
+def draw(
+    work: Callable[[Steps, Prediction], T], chosen: pd.DataFrame, cases: Sequence[Case], label: str
+) -> dict[str, T]:
+    """What `work` makes of test images and the post-processing of their fold, by id.
+
+    `chosen` holds the images by id, with the column `fold`, the one that tests the image; no other image is read.
+    """
+    index, drawn = read_index(PREPARED), {}
+    for fold, members in chosen["fold"].groupby(chosen["fold"]):
+        number = int(str(fold))
+        steps = read_steps(POSTPROCESS, f"fold-{number}")
+        fold_cases = [case for case in cases if case.id in members.index]
+        named = partial(_named, partial(work, steps))
+        drawn |= dict(map_predictions(named, predictions(number), fold_cases, index, f"{label}, fold {number}"))
+    return drawn
+
+
+def _named(work: Callable[[Prediction], T], prediction: Prediction) -> tuple[str, T]:
+    return prediction.case.id, work(prediction)
+
+
+def draw_tile(steps: Steps, prediction: Prediction) -> Tile:
+    """The tile of a test image."""
     masks = {
         "truth": prediction.truth,
         "before": binary_mask(prediction.probability, Steps()),
         "after": binary_mask(prediction.probability, steps),
     }
-    image = read_grey(prediction.case.image)
-    small = shrink(image, _WIDTH)
+    small = shrink(read_grey(prediction.case.image), _WIDTH)
     return Tile(
         id=prediction.case.id,
         image=jpeg(small),
         probability=jpeg(shrink(prediction.probability, _SMALL_WIDTH)),
         height=small.shape[0],
-        contours={name: contour_path(shrink_mask(mask, _WIDTH)) for name, mask in masks.items()},
-        example=encode(overlay(image, [(masks["truth"], TRUTH), (masks["after"], PREDICTION)]), ".jpg"),
+        contours={name: outline(mask, _WIDTH) for name, mask in masks.items()},
     )
 
 
-def gallery(loaded: Params, cases: list[Case], scores: pd.DataFrame) -> list[dict[str, Any]]:
-    """The test images of all folds that were run with their scores after and `before` post-processing, worst first."""
-    index = read_index(PREPARED)
-    tested = scores[scores["subset"] == "test"]
-    rows = {stage: group.set_index("id").to_dict("index") for stage, group in tested.groupby("stage")}
-    items = []
-    for fold in loaded.split.run:
-        draw = partial(draw_tile, read_steps(POSTPROCESS, f"fold-{fold}"))
-        for tile in map_predictions(draw, predictions(fold), cases, index, f"draw fold {fold}"):
-            if tile:
-                items.append({"tile": tile, **rows["after"][tile.id], "before": rows["before"][tile.id]})
-    return sorted(items, key=lambda item: item["dice"])
+def draw_example(steps: Steps, prediction: Prediction) -> bytes:
+    """A test image with its true and its predicted contour, as a JPEG file."""
+    masks = [(prediction.truth, TRUTH), (binary_mask(prediction.probability, steps), PREDICTION)]
+    return encode(overlay(read_grey(prediction.case.image), masks), ".jpg")
 
 
-def write_examples(items: list[dict[str, Any]], each: int, folder: Path) -> None:
-    """Write the worst, the median and the best of the lesion images, which come sorted by Dice, `each` of these."""
+def write_examples(tested: pd.DataFrame, cases: Sequence[Case], each: int, folder: Path) -> None:
+    """Write the worst, the median and the best of the lesion images by Dice, `each` of these."""
     folder.mkdir()
-    lesions = [item for item in items if item["class"] != "normal"]
-    middle = max(0, len(lesions) // 2 - each // 2)
-    chosen = {
-        "worst": lesions[:each],
-        "median": lesions[middle : middle + each],
-        "best": lesions[-each:][::-1],
-    }
+    chosen = selection.examples(tested, each)
+    drawn = draw(draw_example, tested[tested.index.isin(itertools.chain(*chosen.values()))], cases, "draw examples")
     for name, members in chosen.items():
-        for number, item in enumerate(members, 1):
-            (folder / f"{name}_{number:02}.jpg").write_bytes(item["tile"].example)
+        for number, case_id in enumerate(members, 1):
+            (folder / f"{name}_{number:02}.jpg").write_bytes(drawn[case_id])
+
+
+def gallery(tested: pd.DataFrame, cases: Sequence[Case], most: int, seed: int) -> dict[str, Any]:
+    """What the page shows of the test images: the pictures of at most `most`, worst first, and a line on each image."""
+    reasons = selection.gallery(tested, most, seed)
+    chosen = tested[tested.index.isin(itertools.chain(*reasons.values()))].sort_values("dice", kind="stable")
+    tiles = draw(draw_tile, chosen, cases, "draw gallery")
+    return {
+        "items": [{"tile": tiles[str(case_id)], **row} for case_id, row in chosen.to_dict("index").items()],
+        "reasons": {name: len(members) for name, members in reasons.items()},
+        "tested": tested.reset_index()[_COLUMNS].to_dict("split")["data"],
+    }
 
 
 def sheet(case: Case, row: dict[Hashable, Any]) -> dict[Hashable, Any]:
@@ -144,19 +177,22 @@ def sheet(case: Case, row: dict[Hashable, Any]) -> dict[Hashable, Any]:
     return {**row, "flags": flags, "picture": jpeg(overlay(small, [(mask, TRUTH)])), "height": small.shape[0]}
 
 
-def contact_sheets(
-    table: pd.DataFrame, cases: list[Case]
-) -> tuple[list[list[dict[Hashable, Any]]], list[dict[Hashable, Any]]]:
-    """The groups of repeats, conflicts first, and the other images with a flag that is not marks alone."""
-    repeated = table["group"].duplicated(keep=False)
-    shown = table[repeated | table[list(FLAGS)].drop(columns="marks").any(axis=1)]
+def draw_sheets(table: pd.DataFrame, cases: Sequence[Case], label: str) -> list[dict[Hashable, Any]]:
+    """The pictures of the images in rows of groups.csv, in their order."""
     case_by_id = {case.id: case for case in cases}
-    rows = shown.astype(object).where(shown.notna(), None).to_dict("records")
-    groups: dict[int, list[dict[Hashable, Any]]] = {}
-    for drawn in map_on_all_cores(lambda row: sheet(case_by_id[row["id"]], row), rows, "draw contact sheets"):
-        groups.setdefault(drawn["group"], []).append(drawn)
-    repeats = sorted((group for group in groups.values() if len(group) > 1), key=lambda group: not group[0]["conflict"])
-    return repeats, [group[0] for group in groups.values() if len(group) == 1]
+    rows = table.astype(object).where(table.notna(), None).to_dict("records")
+    return list(map_on_all_cores(lambda row: sheet(case_by_id[row["id"]], row), rows, label))
+
+
+def contact_sheets(audit: pd.DataFrame, cases: Sequence[Case], most: int, seed: int) -> dict[str, Any]:
+    """The groups of repeats, and the other images with a flag that is not marks alone, `most` pictures of each."""
+    repeats, flagged = selection.repeats(audit), selection.flagged(audit, seed)
+    drawn = draw_sheets(repeats[:most], cases, "draw repeats")
+    return {
+        "repeats": [list(members) for _, members in itertools.groupby(drawn, lambda item: item["group"])],
+        "flagged": draw_sheets(flagged[:most].sort_index(), cases, "draw flagged images"),
+        "flagged_images": len(flagged),
+    }
 
 
 def draw_charts(folds: tuple[int, ...]) -> list[str]:
@@ -210,16 +246,15 @@ def main() -> None:
     loaded, groups = load(Params), pd.read_csv(GROUPS)
     remove_other_folds(HISTORIES, loaded.split.run)
     cases, known = scan(RAW), facts(loaded, groups)
-    items = gallery(loaded, cases, pd.read_csv(PER_IMAGE))
-    repeats, flagged = contact_sheets(groups, cases)
+    most, seed = loaded.report.gallery, loaded.seed
+    tested = tabulate(pd.read_csv(PER_IMAGE), cases)
     page = render(
         "report.html.j2",
         **known,
-        items=items,
+        **gallery(tested, cases, most, seed),
+        **contact_sheets(groups, cases, most, seed),
         width=_WIDTH,
         sheet_width=_SMALL_WIDTH,
-        repeats=repeats,
-        flagged=flagged,
         charts=draw_charts(loaded.split.run),
         truth=TRUTH,
         prediction=PREDICTION,
@@ -229,7 +264,7 @@ def main() -> None:
     with written_aside(MODEL_CARD) as aside:
         aside.write_text(render("model_card.md.j2", **known), encoding="utf-8")
     with written_aside(EXAMPLES) as folder:
-        write_examples(items, loaded.report.examples, folder)
+        write_examples(tested, cases, loaded.report.examples, folder)
     print_summary(known["figures"])
 
 

@@ -1,12 +1,17 @@
 """The report of a tiny run, opened in a real headless Chromium."""
 
+import json
 import re
+import shutil
+import sys
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 import pytest
+import yaml
+from conftest import run
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -15,7 +20,9 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
+from stages.cases.release import RAW, scan
 from stages.pages.overlay import PREDICTION, contour_path, overlay
+from stages.report import draw, draw_example, tabulate
 
 
 @pytest.fixture(scope="module")
@@ -27,8 +34,45 @@ def report(clone: Path) -> Path:
 @pytest.fixture
 def page(browser: Chrome, report: Path) -> Chrome:
     """The report, freshly loaded."""
+    return opened(browser, report)
+
+
+@pytest.fixture(scope="module")
+def small_run(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny run as if a group of six images and six flagged ones were in it, its report of 4 pictures a section."""
+    copy = shutil.copytree(clone, tmp_path_factory.mktemp("small") / "run")
+    values = yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))
+    values["report"]["gallery"] = 4
+    (copy / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    groups = pd.read_csv(copy / "data" / "groups.csv")
+    groups.loc[:5, ["group", "similarity"]] = [100, 0.9]
+    groups.loc[6:11, "low_contrast"] = 1
+    groups.to_csv(copy / "data" / "groups.csv", index=False)
+    run(copy, sys.executable, "-m", "stages.report")
+    return copy
+
+
+@pytest.fixture
+def small_page(browser: Chrome, small_run: Path) -> Chrome:
+    """The report of at most 4 pictures a section, freshly loaded."""
+    return opened(browser, small_run / "metrics" / "report.html")
+
+
+@pytest.fixture
+def large_page(browser: Chrome, small_run: Path, tmp_path: Path) -> Chrome:
+    """The same report, as if 20,000 more images had been tested: normal (1001) to normal (21000)."""
+    page = (small_run / "metrics" / "report.html").read_text(encoding="utf-8")
+    more = [[f"normal ({number})", "normal", "good", 1, 1, 0, 0] for number in range(1001, 21001)]
+    rows = '<script type="application/json" id="tested">['
+    assert page.count(rows) == 1
+    (tmp_path / "large.html").write_text(page.replace(rows, rows + json.dumps(more)[1:-1] + ","), encoding="utf-8")
+    return opened(browser, tmp_path / "large.html")
+
+
+def opened(browser: Chrome, file: Path) -> Chrome:
+    """A browser with a page freshly loaded."""
     browser.get("about:blank")
-    browser.get(report.as_uri())
+    browser.get(file.as_uri())
     return browser
 
 
@@ -43,6 +87,11 @@ def shown(page: Chrome) -> list[str]:
     """The ids of the images that can be seen, in order."""
     cases = page.find_elements(By.CSS_SELECTOR, ".case")
     return [str(case.get_attribute("data-id")) for case in cases if case.is_displayed()]
+
+
+def listed(page: Chrome) -> list[str]:
+    """The ids in the rows of the table that can be seen, in order."""
+    return [row.text for row in page.find_elements(By.CSS_SELECTOR, "#rows a")]
 
 
 def choose(page: Chrome, control: str, text: str) -> None:
@@ -137,6 +186,73 @@ def test_the_report_and_the_model_card_tell_the_images_of_every_fold(page: Chrom
     assert "each fold trained on 8 images and validated on 8, tested on 16 in all (folds 0, 1 of 3)." in told
     card = (report.parent / "model_card.md").read_text(encoding="utf-8")
     assert "- Each fold trained on 8 images and chosen by 8 validation images; tested on 16 in all.\n" in card
+
+
+def test_more_images_than_the_gallery_holds_are_all_in_the_table(small_page: Chrome, tested: pd.DataFrame) -> None:
+    assert len(shown(small_page)) == 4
+    assert sorted(listed(small_page)) == sorted(tested.index)
+    assert small_page.find_element(By.ID, "shown").text == "16 of 16 images, 4 with a picture"
+    assert "4 of 16 test images have a picture here: the 2 worst by Dice, 1 spread" in small_page.page_source
+    first = small_page.find_element(By.CSS_SELECTOR, "#rows tr").text
+    worst = tested.loc[listed(small_page)[0]]
+    assert first.startswith(f"{worst.name} {worst['class']} {worst['kind']} ")
+
+
+def test_contact_sheets_say_what_they_leave_out(small_page: Chrome, small_run: Path) -> None:
+    groups = pd.read_csv(small_run / "data" / "groups.csv")
+    repeated = int(groups["group"].duplicated(keep=False).sum())
+    sheets = small_page.find_elements(By.CLASS_NAME, "sheet")
+    assert [len(sheet.find_elements(By.TAG_NAME, "img")) for sheet in sheets] == [4, 4]
+    assert sheets[0].text.endswith("and 2 more")
+    assert f"{repeated - 4} images are left out here" in small_page.page_source
+    assert re.search(r"4 of [678] are shown, spread evenly over the flags", small_page.page_source)
+
+
+def test_the_table_turns_pages_and_follows_the_controls(large_page: Chrome, tested: pd.DataFrame) -> None:
+    assert large_page.get_log("browser") == []
+    choose(large_page, "class", "normal")
+    choose(large_page, "sort", "id")
+    normal = sorted(tested.index[tested["class"] == "normal"], key=lambda case_id: int(case_id[8:-1]))
+    assert large_page.find_element(By.ID, "shown").text.startswith(f"{20000 + len(normal):,} of 20,016 images, ")
+    first = listed(large_page)
+    large_page.find_element(By.ID, "next").click()
+    assert not set(listed(large_page)) & set(first)
+    assert large_page.find_element(By.ID, "range").text == f"21 to 40 of {20000 + len(normal)}"
+    large_page.find_element(By.ID, "previous").click()
+    assert listed(large_page) == first
+    large_page.find_element(By.ID, "search").send_keys("20999")
+    assert listed(large_page) == ["normal (20999)"]
+    assert shown(large_page) == []
+
+
+def test_a_link_to_an_image_without_a_picture_finds_its_row(large_page: Chrome) -> None:
+    address = large_page.current_url + "#normal-20999"
+    large_page.get("about:blank")
+    large_page.get(address)
+    assert large_page.switch_to.active_element.text.startswith("normal (20999) normal good")
+    choose(large_page, "class", "benign")
+    large_page.execute_script("location.hash = 'normal-1005'")
+    assert "normal (1005)" in listed(large_page)
+    assert large_page.switch_to.active_element.get_attribute("id") == "normal-1005"
+
+
+def test_a_row_that_was_searched_for_leads_to_the_picture(small_page: Chrome) -> None:
+    pictured = shown(small_page)[-1]
+    small_page.find_element(By.ID, "search").send_keys(pictured)
+    small_page.find_element(By.CSS_SELECTOR, "#rows a").click()
+    assert small_page.switch_to.active_element.get_attribute("data-id") == pictured
+    assert "case" in str(small_page.switch_to.active_element.get_attribute("class"))
+
+
+def test_only_the_images_that_are_drawn_are_read(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(small_run)
+    cases = scan(RAW)
+    tested = tabulate(pd.read_csv("metrics/scores.csv"), cases)
+    for case in cases:
+        if case.id != tested.index[-1]:
+            case.image.unlink()
+            case.image.write_text("not an image")
+    assert list(draw(draw_example, tested[-1:], cases, "draw")) == [tested.index[-1]]
 
 
 def test_the_model_card_and_the_examples_are_of_this_run(report: Path, tested: pd.DataFrame) -> None:

@@ -52,6 +52,7 @@ def map_predictions(
     case_by_id = {case.id: case for case in cases}
     rows = rows[rows["id"].isin(case_by_id)]
     probability = np.load(folder / PROBABILITY, mmap_mode="r")
+    index = index[index["id"].isin(case_by_id)]
     box_by_id = dict(zip(index["id"], letterboxes(index), strict=True))
 
     def load(row: tuple[int, str, str]) -> T:

@@ -1,41 +1,101 @@
-const gallery = document.getElementById("cases");
-const cases = [...gallery.children];
 const control = (id) => document.getElementById(id);
+const gallery = control("cases");
+const figures = new Map([...gallery.children].map((figure) => [figure.dataset.id, figure]));
+// Every test image, in the order of ids; those that are drawn have a figure.
+const images = JSON.parse(control("tested").textContent).map(([id, cls, kind, before, dice, size, marks], place) => {
+  const anchor = id.replace(" ", "-").replace(/[()]/g, "");
+  return { place, id, class: cls, kind, before, dice, size, marks, anchor, figure: figures.get(id) };
+});
+const FILTERS = ["class", "kind", "marks"];
+const VIEWS = ["before", "probability"];
+const ROWS_A_PAGE = 20;
+let shown = images;
+let page = 0;
 
-function order(one, two) {
+const drawn = () => shown.map((image) => image.figure).filter(Boolean);
+const count = (list) => list.length.toLocaleString("en");
+
+function order() {
   const key = control("sort").value;
-  if (key === "id") return one.dataset.id.localeCompare(two.dataset.id, "en", { numeric: true });
-  const name = key.replace("-", "");
-  const difference = one.dataset[name] - two.dataset[name];
-  return key.startsWith("-") ? -difference : difference;
+  const [name, sign] = key.startsWith("-") ? [key.slice(1), -1] : [key, 1];
+  return (one, two) => sign * (one[name] - two[name]);
 }
 
-function matches(item) {
+function matches() {
   const wanted = control("search").value.trim().toLowerCase();
-  const chosen = ["class", "kind", "marks"].every((name) => ["", item.dataset[name]].includes(control(name).value));
-  return chosen && item.dataset.id.includes(wanted);
+  const chosen = FILTERS.map((name) => [name, control(name).value]).filter(([, value]) => value);
+  return (image) => image.id.includes(wanted) && chosen.every(([name, value]) => String(image[name]) === value);
 }
 
 function update() {
-  for (const item of cases) item.hidden = !matches(item);
-  gallery.append(...[...cases].sort(order));
-  for (const name of ["before", "probability"]) gallery.classList.toggle(`show-${name}`, control(name).checked);
-  control("shown").textContent = `${cases.filter((item) => !item.hidden).length} of ${cases.length} images`;
+  shown = images.filter(matches()).sort(order());
+  for (const figure of figures.values()) figure.hidden = true;
+  for (const figure of drawn()) figure.hidden = false;
+  gallery.append(...drawn());
+  const pictures = figures.size < images.length ? `, ${count(drawn())} with a picture` : "";
+  control("shown").textContent = `${count(shown)} of ${count(images)} images${pictures}`;
+  turn(0);
+}
+
+function view() {
+  for (const name of VIEWS) gallery.classList.toggle(`show-${name}`, control(name).checked);
+}
+
+function turn(to) {
+  const rows = shown.slice(to * ROWS_A_PAGE, (to + 1) * ROWS_A_PAGE);
+  const until = to * ROWS_A_PAGE + rows.length;
+  page = to;
+  control("rows").replaceChildren(...rows.map(row));
+  control("range").textContent = rows.length ? `${until - rows.length + 1} to ${until} of ${shown.length}` : "none";
+  control("previous").disabled = page === 0;
+  control("next").disabled = until === shown.length;
+}
+
+function row(image) {
+  const line = control("row").content.firstElementChild.cloneNode(true);
+  const texts = [
+    image.class, image.kind, image.before.toFixed(3), image.dice.toFixed(3), (100 * image.size).toFixed(1),
+    image.marks ? "burned in" : "none", image.figure ? "below" : "none",
+  ];
+  Object.assign(line.querySelector("a"), { textContent: image.id, href: `#${image.anchor}` });
+  line.querySelectorAll("td").forEach((cell, place) => { cell.textContent = texts[place]; });
+  if (!image.figure) line.id = image.anchor;
+  return line;
+}
+
+// Goes to the picture of the image that the address names, or to its row where it is not drawn.
+function visit() {
+  const image = images.find((one) => one.anchor === location.hash.slice(1));
+  if (!image) return;
+  if (!shown.includes(image)) {
+    for (const name of ["search", ...FILTERS]) control(name).value = "";
+    update();
+  }
+  if (!image.figure) {
+    control("table").open = true;
+    turn(Math.floor(shown.indexOf(image) / ROWS_A_PAGE));
+  }
+  control(image.anchor).focus();
 }
 
 function step(event) {
   const forward = { ArrowRight: 1, ArrowLeft: -1 }[event.key];
-  if (!forward || event.target.matches("input, select")) return;
-  const shown = [...gallery.children].filter((item) => !item.hidden);
-  const here = shown.indexOf(document.activeElement.closest(".case"));
-  const next = shown[here < 0 ? 0 : Math.min(Math.max(here + forward, 0), shown.length - 1)];
+  if (!forward || event.altKey || event.target.matches("input, select")) return;
+  const here = drawn().indexOf(document.activeElement.closest(".case"));
+  const next = drawn()[here < 0 ? 0 : Math.min(Math.max(here + forward, 0), drawn().length - 1)];
   if (!next) return;
   next.focus();
   history.replaceState(null, "", `#${next.id}`);
   event.preventDefault();
 }
 
-for (const event of ["input", "change"]) document.querySelector(".controls").addEventListener(event, update);
+control("search").addEventListener("input", update);
+for (const name of ["sort", ...FILTERS]) control(name).addEventListener("change", update);
+for (const name of VIEWS) control(name).addEventListener("change", view);
+control("previous").addEventListener("click", () => turn(page - 1));
+control("next").addEventListener("click", () => turn(page + 1));
 document.addEventListener("keydown", step);
+window.addEventListener("hashchange", visit);
+view();
 update();
-if (location.hash) document.getElementById(location.hash.slice(1))?.focus();
+visit();

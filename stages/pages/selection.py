@@ -1,0 +1,64 @@
+"""Which images a page shows where there are more than it can hold: the same ones for the same table and seed."""
+
+from typing import TypeVar
+
+import pandas as pd
+
+from stages.repeats.quality import FLAGS
+
+Table = TypeVar("Table", pd.DataFrame, pd.Series)
+
+
+def gallery(tested: pd.DataFrame, most: int, seed: int) -> dict[str, pd.Index]:
+    """Choose at most `most` test images of a table with the columns dice and kind, by why they are shown.
+
+    A fifth of them are the `worst` by Dice, ties drawn at random; two fifths, `kinds`, are spread evenly over the kinds
+    of error, a rare kind giving all it has; two fifths are drawn at `random` from the rest. No image is in two of
+    these, and where there are no more than `most`, every image is in one.
+    """
+    rest, share = _shuffle(tested, seed), 2 * most // 5
+    chosen = {"worst": rest["dice"].sort_values(kind="stable").index[: most - 2 * share]}
+    rest = rest.drop(chosen["worst"])
+    chosen["kinds"] = evenly(rest["kind"])[:share]
+    chosen["random"] = rest.index.drop(chosen["kinds"])[:share]
+    return chosen
+
+
+def examples(tested: pd.DataFrame, each: int) -> dict[str, list[str]]:
+    """The ids of the worst, the median and the best test images with a lesion, `each` of these, fewer where there are
+    fewer; of a table by id with the columns class and dice.
+    """
+    ranked = tested.loc[tested["class"] != "normal", "dice"].sort_values(kind="stable").index.tolist()
+    middle = max(0, len(ranked) // 2 - each // 2)
+    return {"worst": ranked[:each], "median": ranked[middle : middle + each], "best": ranked[-each:][::-1]}
+
+
+def repeats(audit: pd.DataFrame) -> pd.DataFrame:
+    """The rows of groups.csv in groups of two and more, group by group, with the number of `members` of the group.
+
+    Groups of several classes come first, then those whose least similar member is the least similar.
+    """
+    repeated = audit[audit["group"].duplicated(keep=False)]
+    groups = repeated.groupby("group")
+    ranked = repeated.assign(members=groups["id"].transform("size"), least=groups["similarity"].transform("min"))
+    ranked = ranked.sort_values(["conflict", "least", "group"], ascending=[False, True, True], kind="stable")
+    return ranked.drop(columns="least")
+
+
+def flagged(audit: pd.DataFrame, seed: int) -> pd.DataFrame:
+    """The rows of groups.csv without a repeat that carry a flag other than marks, any first ones spread evenly over the
+    flags, by the first one that an image carries.
+    """
+    doubts = [flag for flag in FLAGS if flag != "marks"]
+    doubtful = audit[~audit["group"].duplicated(keep=False) & audit[doubts].any(axis=1)]
+    return doubtful.loc[evenly(_shuffle(doubtful[doubts].idxmax(axis=1), seed))]
+
+
+def evenly(strata: pd.Series) -> pd.Index:
+    """The index of `strata`, one a row, put in turns: the first of each stratum, then the second of each, and so on."""
+    turn = strata.groupby(strata).cumcount()
+    return turn.sort_values(kind="stable").index
+
+
+def _shuffle(table: Table, seed: int) -> Table:
+    return table.sample(frac=1, random_state=seed)
