@@ -1,7 +1,7 @@
 """Compare two runs image by image: `uv run compare REV [REV]`.
 
 REV is a commit, a branch, a tag or an experiment; without a second one the first is compared with what is checked out.
-Says for each figure the difference, second less first, with its interval (paired bootstrap over groups of repeated
+Says for each figure the difference, second less first, with an interval, p (the two runs swapped by groups of repeated
 frames) and whether it is more than noise, and lists the test images that gained and lost most. Needs Git alone, but
 --html, which shows these images with the masks of both runs, needs the data and predictions in DVC's cache or remote.
 Runs whose images, grids, true masks or scoring rules differ are refused. Not part of the pipeline.
@@ -28,7 +28,8 @@ from stages.pipeline.files import written_aside
 from stages.pipeline.params import Section, Seed, load
 from stages.scoring.comparison import SUBSETS, Change, changes, most_changed, pair, rules
 from stages.scoring.figures import PER_IMAGE
-from stages.scoring.intervals import Bootstrap, Intervals
+from stages.scoring.intervals import Intervals
+from stages.scoring.paired import PairedTest
 from stages.scoring.postprocess import POSTPROCESS, Steps, binary_mask, read_steps
 from stages.scoring.predictions import Prediction, map_predictions, predictions
 
@@ -56,7 +57,7 @@ class Comparison:
     lost: pd.DataFrame
 
 
-def compare(first: Revision, second: Revision, bootstrap: Bootstrap, images: int) -> Comparison:
+def compare(first: Revision, second: Revision, test: PairedTest, images: int) -> Comparison:
     """Compare two revisions; UserError names in what they cannot be compared."""
     try:
         if rules(first.read_first(_RULES)) != rules(second.read_first(_RULES)):
@@ -67,7 +68,7 @@ def compare(first: Revision, second: Revision, bootstrap: Bootstrap, images: int
         paired = {subset: pair(one, two, subset) for subset in SUBSETS}
     except UserError as error:
         raise UserError(f"{first.name} and {second.name} cannot be compared: {error}") from error
-    found = {subset: changes(both, bootstrap) for subset, both in paired.items()}
+    found = {subset: changes(both, test) for subset, both in paired.items()}
     gained, lost = most_changed(paired["test"], images)
     return Comparison(first, second, found, len(paired["test"]), gained, lost)
 
@@ -128,8 +129,9 @@ def tell(comparison: Comparison, confidence: float) -> Iterator[str]:
     for subset, found in comparison.changes.items():
         yield f"\n{subset:20}{first:>14.14}{second:>14.14}   difference"
         for change in found:
-            difference = f"{change.second - change.first:+.3f} ({change.low:+.3f} to {change.high:+.3f})"
-            yield f"  {change.name:18}{change.first:14.3f}{change.second:14.3f}   {difference}  {change.verdict}"
+            by = change.difference
+            told = f"{by.value:+.3f} ({by.low:+.3f} to {by.high:+.3f})  p {by.p:.4f}  {by.verdict}"
+            yield f"  {change.name:18}{change.first:14.3f}{change.second:14.3f}   {told}"
     for name, rows in (("gained", comparison.gained), ("lost", comparison.lost)):
         yield f"\n{name} most on test, Dice"
         for row in rows.itertuples():
@@ -155,8 +157,8 @@ def main() -> None:
     arguments = parse()
     loaded = load(Params)
     second = find(arguments.second) if arguments.second else Revision("checked out", None)
-    bootstrap = Bootstrap(loaded.intervals.draws, loaded.intervals.confidence, loaded.seed)
-    comparison = compare(find(arguments.first), second, bootstrap, arguments.images)
+    test = PairedTest(loaded.intervals.draws, loaded.intervals.confidence, loaded.seed)
+    comparison = compare(find(arguments.first), second, test, arguments.images)
     print("\n".join(tell(comparison, loaded.intervals.confidence)))
     if arguments.html:
         content = page(comparison, loaded.intervals.confidence)

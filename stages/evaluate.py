@@ -27,7 +27,9 @@ from stages.pipeline.params import NotNegative, Section, Seed, load
 from stages.scoring import figures
 from stages.scoring.error_kinds import classify, fragments
 from stages.scoring.figures import FIGURES, PER_IMAGE, PLOTS
-from stages.scoring.intervals import Bootstrap, Intervals
+from stages.scoring.intervals import Intervals
+from stages.scoring.lesions import has_lesion
+from stages.scoring.paired import PairedTest
 from stages.scoring.postprocess import POSTPROCESS, Postprocess, Steps, binary_mask, fit, read_steps
 from stages.scoring.predictions import PREDICTIONS, PROBABILITY, Prediction, map_predictions, predictions, read_rows
 from stages.scoring.scores import add_scores, count, dice, surface_distances
@@ -117,7 +119,7 @@ def plots(tested: pd.DataFrame, levels: Levels, folder: Path) -> float:
     folder.mkdir()
     before, after = (tested[tested["stage"] == stage].reset_index(drop=True) for stage in ("before", "after"))
     bins, error = figures.reliability(*levels)
-    by_size = after.loc[after["class"] != "normal", ["id", "class", "lesion_share", "dice"]].round(4)
+    by_size = after.loc[has_lesion(after), ["id", "class", "lesion_share", "dice"]].round(4)
     tables = {
         "precision_recall": figures.precision_recall(*levels),
         "reliability": bins,
@@ -130,15 +132,11 @@ def plots(tested: pd.DataFrame, levels: Levels, folder: Path) -> float:
     return error
 
 
-def figures_by_subset(scores: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, Any]:
+def figures_by_subset(scores: pd.DataFrame, test: PairedTest) -> dict[str, Any]:
     """Every figure of the validation and of the test images, all folds together, and each fold's headline on test."""
-    found = {
-        subset: figures.summarise(scores[scores["subset"] == subset], bootstrap) for subset in ("validation", "test")
-    }
+    found = {subset: figures.summarise(scores[scores["subset"] == subset], test) for subset in ("validation", "test")}
     tested = scores[scores["subset"] == "test"]
-    folds = {
-        f"fold-{fold}": figures.headline(figures.summarise(group, bootstrap)) for fold, group in tested.groupby("fold")
-    }
+    folds = {f"fold-{fold}": figures.headline(figures.summarise(group, test)) for fold, group in tested.groupby("fold")}
     return found | {"test by fold": folds}
 
 
@@ -165,8 +163,8 @@ def main() -> None:
     scores = pd.read_csv(PER_IMAGE)
     with written_aside(PLOTS) as folder:
         error = plots(scores[scores["subset"] == "test"], np.sum([levels for _, levels in results], axis=0), folder)
-    bootstrap = Bootstrap(loaded.intervals.draws, loaded.intervals.confidence, loaded.seed)
-    found = figures_by_subset(scores, bootstrap)
+    test = PairedTest(loaded.intervals.draws, loaded.intervals.confidence, loaded.seed)
+    found = figures_by_subset(scores, test)
     found["test"]["calibration error"] = error
     write_json(FIGURES, found)
     # Short names, since `dvc exp show` makes a column of each.

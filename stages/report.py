@@ -232,11 +232,12 @@ def print_summary(figures: dict[str, Any]) -> None:
         after = figures[subset]["after"]
         if "lesion" in after:
             dice, iou = (after["lesion"]["mean per image"][name] for name in ("dice", "iou"))
-            scores = f"Dice {dice['value']:.3f} ({dice['low']:.3f} to {dice['high']:.3f}), IoU {iou['value']:.3f}"
+            interval = f" ({dice['low']:.3f} to {dice['high']:.3f})" if dice["low"] is not None else ""
+            scores = f"Dice {dice['value']:.3f}{interval}, IoU {iou['value']:.3f}"
             print(f"{subset}: {after['lesion']['images']} lesion images, {scores}")
-        if "normal" in after:
-            clean = after["normal"]["normals left clean"]["value"]
-            print(f"{subset}: {after['normal']['images']} normal images, {clean:.0%} left clean")
+        if "normals left clean" in after["all"]:
+            clean = after["all"]["normals left clean"]
+            print(f"{subset}: {clean['images']} images without a lesion, {clean['value']:.0%} left clean")
     print(f"report: {REPORT}")
 
 

@@ -14,8 +14,13 @@ import numpy as np
 import pytest
 import yaml
 from filelock import FileLock
+from hypothesis import settings
 from numpy.typing import NDArray
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+# A busy machine is no fault of the code.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 ROOT = Path(__file__).parent.parent
 DVC = (sys.executable, "-m", "dvc")

@@ -2,15 +2,17 @@ import math
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from stages.cases.release import Case
-from stages.evaluate import score
+from stages.evaluate import plots, score
 from stages.scoring.postprocess import Steps
 from stages.scoring.predictions import Prediction
+from stages.scoring.scores import add_scores
 
 CASE = Case("benign (1)", "benign", Path("benign (1).png"), ())
 
@@ -35,3 +37,12 @@ def test_an_image_of_any_size_is_scored(shape: tuple[int, int], level: int) -> N
     (row, _), _ = score(Steps(), Prediction(CASE, "test", truth, np.full(shape, level, np.uint8)))
     assert math.isnan(row["hd95"]) == (level == 0)
     assert row["predicted_share"] == (level > 0)
+
+
+def test_the_chart_of_sizes_shows_the_images_with_a_lesion_in_their_mask(tmp_path: Path) -> None:
+    counts = {"tp": [5, 0, 3], "fp": [0, 0, 0], "fn": [5, 0, 0], "tn": [90, 100, 97]}
+    images = pd.DataFrame({"id": ["a", "b", "c"], "class": ["benign", "benign", "normal"], **counts})
+    images = add_scores(images).assign(lesion_share=[0.1, 0.0, 0.03], kind="good")
+    tested = pd.concat([images.assign(stage=stage) for stage in ("before", "after")])
+    plots(tested, np.ones((2, 256), np.int64), tmp_path / "plots")
+    assert pd.read_csv(tmp_path / "plots" / "dice_by_size.csv")["id"].tolist() == ["a", "c"]

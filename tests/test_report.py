@@ -20,9 +20,12 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
+from stages.cases.folds import GROUPS
 from stages.cases.release import RAW, scan
-from stages.pages.overlay import PREDICTION, contour_path, overlay
-from stages.report import draw, draw_example, tabulate
+from stages.pages.overlay import PREDICTION, TRUTH, contour_path, overlay
+from stages.pages.rendering import render
+from stages.pipeline.params import load
+from stages.report import Params, draw, draw_example, facts, tabulate
 
 
 @pytest.fixture(scope="module")
@@ -259,8 +262,18 @@ def test_the_model_card_and_the_examples_are_of_this_run(report: Path, tested: p
     card = (report.parent / "model_card.md").read_text(encoding="utf-8")
     assert f"| all | {len(tested)} |" in card
     assert "No medical device" in card
-    lesions = int((tested["class"] != "normal").sum())
+    lesions = int((tested["tp"] + tested["fn"] > 0).sum())
     assert len(list((report.parent / "examples").iterdir())) == 3 * min(10, lesions)
+
+
+def test_what_class_and_mask_say_otherwise_is_told(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(clone)
+    known = facts(load(Params), pd.read_csv(GROUPS))
+    known["figures"]["test"]["class against mask"] = {"lesion class, no lesion": 2, "normal, lesion": 1}
+    shown = {"items": [], "reasons": {}, "tested": [], "repeats": [], "flagged": [], "flagged_images": 0, "charts": []}
+    shown |= {"truth": TRUTH, "prediction": PREDICTION}
+    page = render("report.html.j2", **known, **shown, width=1, sheet_width=1)
+    assert "(empty in a lesion class: 2, not empty in the class normal: 1)" in page
 
 
 @given(arrays(bool, (8, 9)))

@@ -5,6 +5,7 @@ from typing import TypeVar
 import pandas as pd
 
 from stages.repeats.quality import FLAGS
+from stages.scoring.lesions import has_lesion
 
 Table = TypeVar("Table", pd.DataFrame, pd.Series)
 
@@ -26,9 +27,9 @@ def gallery(tested: pd.DataFrame, most: int, seed: int) -> dict[str, pd.Index]:
 
 def examples(tested: pd.DataFrame, each: int) -> dict[str, list[str]]:
     """The ids of the worst, the median and the best test images with a lesion, `each` of these, fewer where there are
-    fewer; of a table by id with the columns class and dice.
+    fewer; of a table by id with the columns tp, fn and dice.
     """
-    ranked = tested.loc[tested["class"] != "normal", "dice"].sort_values(kind="stable").index.tolist()
+    ranked = tested.loc[has_lesion(tested), "dice"].sort_values(kind="stable").index.tolist()
     middle = max(0, len(ranked) // 2 - each // 2)
     return {"worst": ranked[:each], "median": ranked[middle : middle + each], "best": ranked[-each:][::-1]}
 

@@ -9,7 +9,9 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from stages.pipeline.errors import UserError
-from stages.scoring.intervals import Bootstrap, weighted_auc
+from stages.scoring.intervals import auc
+from stages.scoring.lesions import has_lesion, is_clean
+from stages.scoring.paired import Difference, PairedTest
 from stages.scoring.scores import add_scores
 
 SUBSETS = ("validation", "test")
@@ -17,21 +19,13 @@ SUBSETS = ("validation", "test")
 
 @dataclass(frozen=True)
 class Change:
-    """A figure of `images` images in two runs, and the interval of the second less the first."""
+    """A figure of `images` images in two runs, and by what they differ."""
 
     name: str
     images: int
     first: float
     second: float
-    low: float
-    high: float
-
-    @property
-    def verdict(self) -> str:
-        """What the interval says of the difference."""
-        if self.low == self.high == 0:
-            return "the same"
-        return "more than noise" if self.low > 0 or self.high < 0 else "within noise"
+    difference: Difference
 
 
 class _Bare(ast.NodeTransformer):
@@ -55,10 +49,14 @@ def rules(source: str) -> str:
 def pair(first: pd.DataFrame, second: pd.DataFrame, subset: str) -> pd.DataFrame:
     """The post-processed scores of both runs, a row an image, columns of the runs ending in `_first` and `_second`.
 
+    Among them are `lesion`, the same in both, and `clean`.
     UserError where the images, their grids or their true masks differ.
     """
     chosen = [
-        add_scores(scores[(scores["subset"] == subset) & (scores["stage"] == "after")]) for scores in (first, second)
+        add_scores(scores[(scores["subset"] == subset) & (scores["stage"] == "after")]).assign(
+            lesion=has_lesion, clean=is_clean
+        )
+        for scores in (first, second)
     ]
     only = [sorted(set(one["id"]) - set(other["id"])) for one, other in (chosen, chosen[::-1])]
     if only[0] or only[1]:
@@ -75,12 +73,9 @@ def pair(first: pd.DataFrame, second: pd.DataFrame, subset: str) -> pd.DataFrame
     return both
 
 
-def changes(both: pd.DataFrame, bootstrap: Bootstrap) -> list[Change]:
-    """The figures of both runs, of a table of `pair`; intervals by drawing groups of repeats, the same for both."""
-    groups = _joined_groups(both)
-    lesion = (both["class"] != "normal").to_numpy()
-    clean = {f"clean_{run}": (both[f"predicted_share_{run}"] == 0).astype(float) for run in ("first", "second")}
-    table = both.assign(**clean)
+def changes(both: pd.DataFrame, test: PairedTest) -> list[Change]:
+    """The figures of both runs, of a table of `pair`, each of the images that it is defined on."""
+    groups, lesion = _joined_groups(both), both["lesion_first"].to_numpy()
     found = []
     for name, column, rows in (
         ("lesion Dice", "dice", lesion),
@@ -89,16 +84,13 @@ def changes(both: pd.DataFrame, bootstrap: Bootstrap) -> list[Change]:
         ("Dice, all images", "dice", lesion | True),
     ):
         if rows.any():
-            one, two = (table.loc[rows, f"{column}_{run}"].to_numpy(float) for run in ("first", "second"))
-            interval = bootstrap.mean(two - one, groups[rows])
-            found.append(Change(name, int(rows.sum()), one.mean(), two.mean(), *interval))
+            one, two = (both.loc[rows, f"{column}_{run}"].to_numpy(float) for run in ("first", "second"))
+            difference = test.mean(two - one, groups[rows])
+            found.append(Change(name, int(rows.sum()), float(one.mean()), float(two.mean()), difference))
     if lesion.any() and not lesion.all():
-        one, two = (table[f"peak_{run}"].to_numpy(float) for run in ("first", "second"))
-        interval = bootstrap.statistic(
-            lambda weights: weighted_auc(two, lesion, weights) - weighted_auc(one, lesion, weights), groups
-        )
-        areas = [weighted_auc(peak, lesion, np.ones((1, len(both)))).item() for peak in (one, two)]
-        found.append(Change("AUC", len(both), areas[0], areas[1], *interval))
+        one, two = (both[f"peak_{run}"].to_numpy(float) for run in ("first", "second"))
+        difference = test.auc(one, two, lesion, groups)
+        found.append(Change("AUC", len(both), auc(one, lesion), auc(two, lesion), difference))
     return found
 
 

@@ -16,6 +16,7 @@ import numpy as np
 import pandas as pd
 
 from stages.pipeline.arrays import Mask
+from stages.scoring.lesions import has_lesion, is_clean
 
 KINDS = ("good", "under-segmented", "over-segmented", "displaced", "fragmented", "missed", "false alarm")
 
@@ -33,11 +34,11 @@ def fragments(predicted: Mask, truth: Mask) -> float:
 
 def classify(scores: pd.DataFrame) -> pd.Series:
     """The kind of each row of a table with the columns tp, fp, fn, dice, sensitivity, precision and fragments."""
-    lesion, predicted = scores["tp"] + scores["fn"] > 0, scores["tp"] + scores["fp"] > 0
+    lesion, clean = has_lesion(scores), is_clean(scores)
     displaced = (scores["sensitivity"] < DISPLACED_SHARE) & (scores["precision"] < DISPLACED_SHARE)
     tried = {
-        "false alarm": ~lesion & predicted,
-        "missed": lesion & ~predicted,
+        "false alarm": ~lesion & ~clean,
+        "missed": lesion & clean,
         "good": scores["dice"] >= GOOD_DICE,
         "displaced": displaced,
         "fragmented": scores["fragments"] >= FRAGMENTS_SHARE,

@@ -1,5 +1,7 @@
 """Figures and tables for plots, from the per-image scores alone."""
 
+import math
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +10,9 @@ import pandas as pd
 
 from stages.cases.classes import CLASSES
 from stages.scoring.error_kinds import KINDS
-from stages.scoring.intervals import Bootstrap, weighted_auc
+from stages.scoring.intervals import Interval, auc, auc_interval, mean_interval, score_interval
+from stages.scoring.lesions import has_lesion, is_clean
+from stages.scoring.paired import PairedTest
 from stages.scoring.scores import SCORES, add_scores
 
 PER_IMAGE = Path("metrics/scores.csv")
@@ -16,11 +20,13 @@ FIGURES = Path("metrics/figures.json")
 PLOTS = Path("metrics/plots")
 
 _DIGITS = 4
+# The least that each score without an upper end can be; the others lie between 0 and 1.
+_OPEN_ENDED = {"hd95": 0.0, "assd": 0.0, "area_error": -1.0}
 
 
 def strata(scores: pd.DataFrame) -> dict[str, pd.Series]:
     """Which rows belong to each stratum; terciles are of the lesion's share of the image, among these lesion images."""
-    lesion = scores["class"] != "normal"
+    lesion = has_lesion(scores)
     chosen = {"lesion": lesion} | {cls: scores["class"] == cls for cls in CLASSES} | {"all": lesion | True}
     size = scores["lesion_share"].where(lesion)
     low, high = size.quantile(1 / 3), size.quantile(2 / 3)
@@ -31,65 +37,88 @@ def strata(scores: pd.DataFrame) -> dict[str, pd.Series]:
     }
 
 
-def summarise(scores: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, Any]:
+def summarise(scores: pd.DataFrame, test: PairedTest) -> dict[str, Any]:
     """All figures of one subset: the strata before and after post-processing, their difference, AUC and error kinds.
 
     A stratum without images is left out, and so is a figure without a single defined value.
     """
     before, after = (scores[scores["stage"] == stage].reset_index(drop=True) for stage in ("before", "after"))
-    detection = detect(after, bootstrap)
+    detection = detect(after, test.confidence)
     figures: dict[str, Any] = {
-        stage: {name: stratum(table[rows], bootstrap) for name, rows in strata(table).items() if rows.any()}
+        stage: {name: stratum(table[rows], test.confidence) for name, rows in strata(table).items() if rows.any()}
         for stage, table in (("before", before), ("after", after))
     }
     figures["difference"] = {
-        name: difference(before[rows], after[rows], bootstrap) for name, rows in strata(after).items() if rows.any()
+        name: difference(before[rows], after[rows], test) for name, rows in strata(after).items() if rows.any()
     }
     figures["error kinds"] = error_kinds(before["kind"], after["kind"])
+    figures["class against mask"] = class_against_mask(after)
     return figures | ({"detection": detection} if detection else {})
 
 
-def stratum(scores: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, Any]:
-    """Figures of some images: mean and median per image, and pooled, all pixels taken together."""
+def stratum(scores: pd.DataFrame, confidence: float) -> dict[str, Any]:
+    """Figures of some images: mean and median per image, and pooled, all pixels taken together.
+
+    `normals left clean` is the share of the images without a lesion whose predicted mask is empty.
+    """
     counts = scores[["tp", "fp", "fn", "tn"]].sum().to_frame().T
     pooled = add_scores(counts).iloc[0][["dice", "iou", "sensitivity", "precision", "specificity"]]
     figures = {
         "images": len(scores),
         "groups": int(scores["group"].nunique()),
-        "mean per image": {
-            name: mean(scores[name], scores["group"], bootstrap) for name in SCORES if scores[name].notna().any()
-        },
+        "mean per image": {name: mean(name, scores, confidence) for name in SCORES if scores[name].notna().any()},
         "median per image": scores[list(SCORES)].median().dropna().round(_DIGITS).to_dict(),
         "pooled over pixels": pooled.dropna().astype(float).round(_DIGITS).to_dict(),
     }
-    clean = scores.loc[scores["class"] == "normal", "predicted_share"] == 0
-    if len(clean):
-        figures["normals left clean"] = mean(clean.astype(float), scores["group"].loc[clean.index], bootstrap)
+    normals = scores[~has_lesion(scores)]
+    if len(normals):
+        clean = normals.assign(clean=is_clean(normals).astype(float))
+        figures["normals left clean"] = {"images": len(normals)} | mean("clean", clean, confidence)
     return figures
 
 
-def mean(values: pd.Series, groups: pd.Series, bootstrap: Bootstrap) -> dict[str, float]:
-    """A mean over the defined values, its interval, and the number of images left out as undefined."""
-    low, high = bootstrap.mean(values.to_numpy(float), groups.to_numpy())
-    figures = {"value": values.mean(), "low": low, "high": high}
-    return {name: round(float(value), _DIGITS) for name, value in figures.items()} | {
-        "left_out": int(values.isna().sum())
+def mean(name: str, scores: pd.DataFrame, confidence: float) -> dict[str, float | None]:
+    """The mean of a score over its defined values, its interval, and the number of images left out as undefined.
+
+    `low` and `high` are None where too few groups are left to tell.
+    """
+    values, groups = scores[name].to_numpy(float), scores["group"].to_numpy()
+    if name in _OPEN_ENDED:
+        interval = mean_interval(values, groups, confidence, _OPEN_ENDED[name])
+    else:
+        interval = score_interval(values, groups, confidence)
+    left_out = int(np.isnan(values).sum())
+    return {"value": round(float(np.nanmean(values)), _DIGITS), **_ends(interval), "left_out": left_out}
+
+
+def difference(before: pd.DataFrame, after: pd.DataFrame, test: PairedTest) -> dict[str, dict[str, float | str]]:
+    """The mean change of Dice and IoU by post-processing, image by image, with its interval, p and verdict."""
+    groups = after["group"].to_numpy()
+    changes = {name: test.mean((after[name] - before[name]).to_numpy(float), groups) for name in ("dice", "iou")}
+    return {
+        name: {part: round(told, _DIGITS) if isinstance(told, float) else told for part, told in asdict(change).items()}
+        for name, change in changes.items()
     }
 
 
-def difference(before: pd.DataFrame, after: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, dict[str, float]]:
-    """The mean change of Dice and IoU by post-processing, image by image, with its interval."""
-    return {name: mean(after[name] - before[name], after["group"], bootstrap) for name in ("dice", "iou")}
-
-
-def detect(scores: pd.DataFrame, bootstrap: Bootstrap) -> dict[str, float]:
-    """How well the highest probability of an image tells lesion from normal; empty where there is only one of them."""
-    lesion, peak = (scores["class"] != "normal").to_numpy(), scores["peak"].to_numpy(float)
+def detect(scores: pd.DataFrame, confidence: float) -> dict[str, float | None]:
+    """How well the highest probability of an image tells those with a lesion; empty where all have one, or none."""
+    lesion, peak, groups = has_lesion(scores).to_numpy(), scores["peak"].to_numpy(float), scores["group"].to_numpy()
     if lesion.all() or not lesion.any():
         return {}
-    value = weighted_auc(peak, lesion, np.ones((1, len(peak))))[0]
-    low, high = bootstrap.auc(peak, lesion, scores["group"].to_numpy())
-    return {name: round(float(part), _DIGITS) for name, part in (("auc", value), ("low", low), ("high", high))}
+    value = round(auc(peak, lesion), _DIGITS)
+    return {"auc": value, **_ends(auc_interval(peak, lesion, groups, confidence))}
+
+
+def class_against_mask(scores: pd.DataFrame) -> dict[str, int]:
+    """How many images are, by their mask, not what their class says."""
+    lesion, normal = has_lesion(scores), scores["class"] == "normal"
+    return {"lesion class, no lesion": int((~lesion & ~normal).sum()), "normal, lesion": int((lesion & normal).sum())}
+
+
+def _ends(interval: Interval) -> dict[str, float | None]:
+    low, high = (None if math.isnan(end) else round(end, _DIGITS) for end in interval)
+    return {"low": low, "high": high}
 
 
 def error_kinds(before: pd.Series, after: pd.Series) -> dict[str, Any]:
@@ -113,8 +142,8 @@ def headline(figures: dict[str, Any]) -> dict[str, float]:
     short: dict[str, float] = {}
     if "lesion" in after:
         short["lesion_dice"] = after["lesion"]["mean per image"]["dice"]["value"]
-    if "normal" in after:
-        short["normals_clean"] = after["normal"]["normals left clean"]["value"]
+    if "normals left clean" in after["all"]:
+        short["normals_clean"] = after["all"]["normals left clean"]["value"]
     if "detection" in figures:
         short["auc"] = figures["detection"]["auc"]
     short["dice"] = after["all"]["mean per image"]["dice"]["value"]

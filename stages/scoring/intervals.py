@@ -1,90 +1,117 @@
-"""Intervals by bootstrap over groups, since repeats of a frame are one observation, not several.
+"""Intervals by groups of repeats, since repeats of a frame are one observation, not several.
 
-Groups are drawn with replacement, as many as there are; a statistic is computed from each draw, and the interval holds
-the middle of the results (percentile method; Efron & Tibshirani 1993, Field & Welsh, JRSS B 69, 2007).
+A score between 0 and 1 has the exact interval of a share (Clopper & Pearson, Biometrika 26, 1934) for an effective
+number of groups, as in surveys (Korn & Graubard, Survey Methodology 24, 1998): so many groups, each of them all or
+nothing, would have a share that varies as the mean does. They are at least (sum m)² / sum m², of groups with m images
+(Kish, Survey Sampling, 1965), and more where groups vary less than all or nothing, as far as there are enough of them
+to tell, by Student's t. So an interval keeps a width where all agree, and never leaves 0 to 1. A distance has no upper
+end, and the interval of Student's t. benchmarks/interval_coverage.py measures how often each holds the truth.
 """
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
+from scipy.special import betaincinv, ndtri, stdtrit
 
 from stages.pipeline.params import Between, Section
 
-_CHUNK = 2**22
+# Scores are kept in six digits: what varies less has not been seen to vary.
+_LEAST_VARIANCE = 1e-12
+
+Interval = tuple[float, float]
 
 
 class Intervals(Section):
-    """How intervals are drawn."""
+    """How sure a figure is said to be, and how many swaps tell whether two runs differ."""
 
     draws: Annotated[int, Field(ge=100)]
     confidence: Between
 
 
-@dataclass(frozen=True)
-class Bootstrap:
-    """How many draws, the confidence between 0 and 1, and the seed of the draws."""
-
-    draws: int
-    confidence: float
-    seed: int
-
-    def mean(self, values: NDArray[np.float64], groups: NDArray[np.int64]) -> tuple[float, float]:
-        """The interval of the mean of values [n], NaN left out, drawn by groups [n]; NaN where no value is left."""
-        defined = ~np.isnan(values)
-        values, groups = values[defined], np.unique(groups[defined], return_inverse=True)[1]
-        if not len(values):
-            return np.nan, np.nan
-        sums, sizes = np.bincount(groups, values), np.bincount(groups)
-        return self._interval(
-            np.concatenate([weights @ sums / (weights @ sizes) for weights in self._weights(len(sizes))])
-        )
-
-    def auc(
-        self, scores: NDArray[np.float64], positive: NDArray[np.bool_], groups: NDArray[np.int64]
-    ) -> tuple[float, float]:
-        """The interval of the area under the ROC curve of scores [n]; draws of one class alone are left out."""
-        return self.statistic(lambda weights: weighted_auc(scores, positive, weights), groups)
-
-    def statistic(
-        self, compute: Callable[[NDArray[np.float64]], NDArray[np.float64]], groups: NDArray[np.int64]
-    ) -> tuple[float, float]:
-        """The interval of what `compute` makes [draws] of how often each image is drawn [draws, n], by groups [n]."""
-        groups = np.unique(groups, return_inverse=True)[1]
-        found = [compute(weights[:, groups].astype(float)) for weights in self._weights(groups.max() + 1)]
-        return self._interval(np.concatenate(found))
-
-    def _weights(self, groups: int) -> Iterator[NDArray[np.int64]]:
-        """How often each group is drawn, [draws, groups], a few draws at a time to keep memory small."""
-        rng = np.random.default_rng(self.seed)
-        rows = max(1, _CHUNK // groups)
-        for start in range(0, self.draws, rows):
-            yield rng.multinomial(groups, np.full(groups, 1 / groups), size=min(rows, self.draws - start))
-
-    def _interval(self, statistics: NDArray[np.float64]) -> tuple[float, float]:
-        statistics = statistics[~np.isnan(statistics)]
-        if not len(statistics):
-            return np.nan, np.nan
-        tail = (1 - self.confidence) / 2
-        low, high = np.quantile(statistics, [tail, 1 - tail])
-        return float(low), float(high)
+def score_interval(values: NDArray[np.float64], groups: NDArray[np.int64], confidence: float) -> Interval:
+    """The interval of the mean of scores [n] between 0 and 1, by groups [n]; NaN are left out, NaN if all are."""
+    values, groups = _defined(values, groups)
+    if not len(values):
+        return np.nan, np.nan
+    return _share_interval(values.mean(), _variance(values, groups), effective_number(groups), confidence)
 
 
-def weighted_auc(
-    scores: NDArray[np.float64], positive: NDArray[np.bool_], weights: NDArray[np.float64]
-) -> NDArray[np.float64]:
-    """The area under the ROC curve of scores [n] for each row of weights [draws, n]; ties count half.
+def mean_interval(values: NDArray[np.float64], groups: NDArray[np.int64], confidence: float, least: float) -> Interval:
+    """The interval of the mean of values [n] of at least `least`, by groups [n]; NaN are left out.
 
-    NaN where the positive or the negative ones have no weight.
+    NaN where there are less than two effective groups, which tell nothing of how values without an upper end vary.
     """
-    levels, inverse = np.unique(scores, return_inverse=True)
-    order = np.argsort(inverse, kind="stable")
-    starts = np.searchsorted(inverse[order], np.arange(len(levels)))
-    by_level = [np.add.reduceat((weights * chosen)[:, order], starts, axis=1) for chosen in (positive, ~positive)]
-    below = np.cumsum(by_level[1], axis=1) - by_level[1] / 2
-    pairs = by_level[0].sum(axis=1) * by_level[1].sum(axis=1)
-    won = (by_level[0] * below).sum(axis=1)
-    return np.divide(won, pairs, out=np.full(len(weights), np.nan), where=pairs > 0)
+    values, groups = _defined(values, groups)
+    number = effective_number(groups)
+    if number < 2:
+        return np.nan, np.nan
+    mean, reach = values.mean(), stdtrit(number - 1, (1 + confidence) / 2) * np.sqrt(_variance(values, groups))
+    return max(least, float(mean - reach)), float(mean + reach)
+
+
+def auc_interval(
+    scores: NDArray[np.float64], positive: NDArray[np.bool_], groups: NDArray[np.int64], confidence: float
+) -> Interval:
+    """The interval of the area under the ROC curve of scores [n] of images, positive bool [n] and not, by groups [n].
+
+    The area is the mean share of the others that an image is told from, of the positive images as of the negative ones,
+    and varies as both do (DeLong et al., Biometrics 44, 1988); at the most as a share of the rarer kind's groups does
+    (Birnbaum & Klose, Annals of Mathematical Statistics 28, 1957).
+    """
+    kinds = positive, ~positive
+    told, ranks = np.empty(len(scores)), rank(scores)
+    told[positive] = (ranks[positive] - rank(scores[positive])) / np.count_nonzero(~positive)
+    told[~positive] = 1 - (ranks[~positive] - rank(scores[~positive])) / np.count_nonzero(positive)
+    variance = sum(_variance(told[kind], groups[kind]) for kind in kinds)
+    number = min(effective_number(groups[kind]) for kind in kinds)
+    return _share_interval(auc(scores, positive), variance, number, confidence)
+
+
+def auc(scores: NDArray[np.float64], positive: NDArray[np.bool_]) -> float:
+    """The area under the ROC curve of scores [n] of images, positive bool [n] and not, both there; ties count half.
+
+    It is the Mann-Whitney statistic (Hanley & McNeil, Radiology 143, 1982).
+    """
+    ones, zeros = np.count_nonzero(positive), np.count_nonzero(~positive)
+    return float((rank(scores)[positive].sum() - ones * (ones + 1) / 2) / (ones * zeros))
+
+
+def rank(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The rank of each of the scores [n], from 1 on; equal ones share the mean of theirs."""
+    return np.asarray(pd.Series(scores).rank(), np.float64)
+
+
+def effective_number(groups: NDArray[np.int64]) -> float:
+    """How many groups of equal size are worth as much as the groups [n]; 0 of none (Kish 1965)."""
+    sizes = np.unique(groups, return_counts=True)[1]
+    return float(sizes.sum() ** 2 / max(1, (sizes**2).sum()))
+
+
+def _defined(values: NDArray[np.float64], groups: NDArray[np.int64]) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    defined = ~np.isnan(values)
+    return values[defined], groups[defined]
+
+
+def _variance(values: NDArray[np.float64], groups: NDArray[np.int64]) -> float:
+    """The variance of the mean of values [n], from how the means of the groups [n] vary; infinite of a single group."""
+    number = effective_number(groups)
+    if number <= 1:
+        return np.inf
+    groups = np.unique(groups, return_inverse=True)[1]
+    sizes = np.bincount(groups)
+    squares = (np.bincount(groups, values) / sizes - values.mean()) ** 2
+    return float(sizes @ squares / sizes.sum() / (number - 1))
+
+
+def _share_interval(share: float, variance: float, groups: float, confidence: float) -> Interval:
+    """The interval of a share, or of a mean between 0 and 1, of this variance, from so many effective groups."""
+    tail = (1 - confidence) / 2
+    if variance > _LEAST_VARIANCE and groups > 1:
+        credit = (ndtri(tail) / stdtrit(groups - 1, tail)) ** 2
+        groups = max(groups, credit * share * (1 - share) / variance)
+    low = betaincinv(share * groups, (1 - share) * groups + 1, tail) if share > 0 else 0.0
+    high = betaincinv(share * groups + 1, (1 - share) * groups, 1 - tail) if share < 1 else 1.0
+    return float(low), float(high)

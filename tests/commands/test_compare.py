@@ -1,5 +1,6 @@
 """`compare` on real commits and a real experiment, and its page in a real browser."""
 
+import re
 import resource
 import shutil
 import sys
@@ -44,9 +45,7 @@ def test_a_run_is_compared_with_an_experiment_from_git_alone(with_experiment: Pa
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
     first, second = (
-        pd.read_csv(folder / "metrics/scores.csv").query(
-            "subset == 'test' and stage == 'after' and `class` != 'normal'"
-        )
+        pd.read_csv(folder / "metrics/scores.csv").query("subset == 'test' and stage == 'after' and tp + fn > 0")
         for folder in (bare, checked_out(with_experiment, "other", tmp_path))
     )
     line = next(line for line in printed.split("\ntest")[1].splitlines() if line.startswith("  lesion Dice"))
@@ -55,6 +54,9 @@ def test_a_run_is_compared_with_an_experiment_from_git_alone(with_experiment: Pa
         f"{second['dice'].mean():.3f}",
         f"{second['dice'].mean() - first['dice'].mean():+.3f}",
     ]
+    told = re.search(r"  p (\d\.\d{4})  (more than noise|within noise|too few changes to tell|the same)$", line)
+    assert told
+    assert (float(told[1]) <= 0.05) == (told[2] == "more than noise")
     assert "gained most" in printed
     assert "lost most" in printed
 

@@ -8,10 +8,11 @@ from hypothesis import strategies as st
 
 from stages.pipeline.errors import UserError
 from stages.scoring.comparison import changes, most_changed, pair, rules
-from stages.scoring.intervals import Bootstrap
+from stages.scoring.intervals import score_interval
+from stages.scoring.paired import PairedTest
 from stages.scoring.scores import add_scores
 
-BOOTSTRAP = Bootstrap(draws=500, confidence=0.95, seed=0)
+TEST = PairedTest(draws=500, confidence=0.95, seed=0)
 
 
 def scores(found: list[float], group_size: int = 1) -> pd.DataFrame:
@@ -29,8 +30,8 @@ def scores(found: list[float], group_size: int = 1) -> pd.DataFrame:
 
 def difference(first: list[float], second: list[float], name: str, group_size: int = 1) -> tuple[float, float, str]:
     both = pair(scores(first, group_size), scores(second, group_size), "test")
-    change = {change.name: change for change in changes(both, BOOTSTRAP)}[name]
-    return change.low, change.high, change.verdict
+    found = {change.name: change.difference for change in changes(both, TEST)}[name]
+    return found.low, found.high, found.verdict
 
 
 def test_a_gain_on_every_image_is_more_than_noise_and_one_on_few_is_not() -> None:
@@ -44,7 +45,7 @@ def test_a_gain_on_every_image_is_more_than_noise_and_one_on_few_is_not() -> Non
 def test_pairing_sees_what_unpaired_intervals_would_not() -> None:
     first = np.random.default_rng(0).uniform(0, 0.9, 60)
     low, high, verdict = difference(first.tolist(), (first + 0.05).tolist(), "lesion Dice")
-    alone = BOOTSTRAP.mean(scores(first.tolist())["dice"].to_numpy(), np.arange(60))
+    alone = score_interval(scores(first.tolist())["dice"].to_numpy(), np.arange(60), 0.95)
     assert verdict == "more than noise"
     assert high - low < (alone[1] - alone[0]) / 4
 
@@ -60,18 +61,18 @@ def test_repeats_widen_the_interval() -> None:
 def test_the_other_way_round_every_difference_has_the_other_sign(shares: list[tuple[float, float]]) -> None:
     first, second = ([share[run] for share in shares] for run in (0, 1))
     there, back = (
-        changes(pair(scores(one), scores(two), "test"), Bootstrap(100, 0.95, 0))
-        for one, two in ((first, second), (second, first))
+        changes(pair(scores(one), scores(two), "test"), TEST) for one, two in ((first, second), (second, first))
     )
     for one, two in zip(there, back, strict=True):
         assert (one.name, one.first, one.second) == (two.name, two.second, two.first)
-        assert (one.low, one.high) == pytest.approx((-two.high, -two.low), nan_ok=True)
+        assert (one.difference.low, one.difference.high) == pytest.approx((-two.difference.high, -two.difference.low))
+        assert (one.difference.p, one.difference.verdict) == (two.difference.p, two.difference.verdict)
 
 
 def test_a_run_is_the_same_as_itself() -> None:
     table = scores([0.2, 0.4, 0.0, 0.6, 0.8, 0.5])
     both = pair(table, table, "test")
-    assert {change.verdict for change in changes(both, BOOTSTRAP)} == {"the same"}
+    assert {change.difference.verdict for change in changes(both, TEST)} == {"the same"}
     assert all(rows.empty for rows in most_changed(both, 5))
 
 
@@ -85,11 +86,36 @@ def test_the_images_that_changed_most_come_first() -> None:
 
 def test_images_without_lesions_or_normals_are_compared_as_far_as_they_go() -> None:
     lesions = scores([0.5] * 6).query("`class` != 'normal'")
-    assert [change.name for change in changes(pair(lesions, lesions, "test"), BOOTSTRAP)] == [
+    assert [change.name for change in changes(pair(lesions, lesions, "test"), TEST)] == [
         "lesion Dice",
         "lesion IoU",
         "Dice, all images",
     ]
+
+
+def test_one_normal_image_that_flips_is_too_few_to_tell() -> None:
+    first, second = scores([0.5, 0.5, 0.0] * 4), scores([0.5, 0.5, 0.0] * 3 + [0.5, 0.5, 0.2])
+    found = {change.name: change for change in changes(pair(first, second, "test"), TEST)}["normals clean"]
+    assert (found.images, found.first, found.second) == (4, 1, 0.75)
+    assert (found.difference.p, found.difference.verdict) == (1, "too few changes to tell")
+
+
+def test_the_mask_says_what_a_lesion_image_is_whatever_its_class() -> None:
+    table = scores([0.5] * 6)
+    emptied = table["id"] == "benign (0)"
+    table.loc[emptied, ["tp", "fp", "fn", "tn"]] = [0, 0, 0, 1000]
+    found = {change.name: change for change in changes(pair(table, table, "test"), TEST)}
+    assert found["lesion Dice"].images == 3
+    assert found["lesion Dice"].first == pytest.approx(2 / 3)
+    assert (found["normals clean"].images, found["normals clean"].first) == (3, pytest.approx(1 / 3))
+
+
+def test_a_single_false_pixel_is_not_clean_however_large_the_image() -> None:
+    first, second = (scores([0.5, 0.5, 0.0]) for _ in range(2))
+    second.loc[second["class"] == "normal", ["fp", "tn"]] = [1, 999]
+    second["predicted_share"] = second["predicted_share"].round(2)
+    found = {change.name: change for change in changes(pair(first, second, "test"), TEST)}["normals clean"]
+    assert (found.first, found.second) == (1, 0)
 
 
 def test_other_images_grids_and_true_masks_are_refused_by_name() -> None:

@@ -1,5 +1,6 @@
 import json
 import math
+import time
 from typing import Any
 
 import numpy as np
@@ -8,10 +9,10 @@ import pytest
 
 from stages.scoring import figures
 from stages.scoring.error_kinds import classify
-from stages.scoring.intervals import Bootstrap
+from stages.scoring.paired import PairedTest
 from stages.scoring.scores import add_scores
 
-BOOTSTRAP = Bootstrap(draws=200, confidence=0.95, seed=0)
+TEST = PairedTest(draws=200, confidence=0.95, seed=0)
 
 
 def table(images: int, fill: str, classes: tuple[str, ...] = ("benign", "malignant", "normal")) -> pd.DataFrame:
@@ -36,7 +37,7 @@ def table(images: int, fill: str, classes: tuple[str, ...] = ("benign", "maligna
 @pytest.mark.parametrize("images", [1, 2, 12])
 @pytest.mark.parametrize("classes", [("benign",), ("normal",), ("benign", "malignant", "normal")])
 def test_any_model_on_any_images_gives_figures_without_nan(fill: str, images: int, classes: tuple[str, ...]) -> None:
-    found = figures.summarise(table(images, fill, classes), BOOTSTRAP)
+    found = figures.summarise(table(images, fill, classes), TEST)
     json.dumps(found, allow_nan=False)
     figures.headline(found)
     assert found["after"]["all"]["images"] == images
@@ -47,20 +48,82 @@ def test_means_and_pooled_figures_are_both_there_and_differ() -> None:
     scores = add_scores(
         pd.DataFrame({"class": "benign", "group": [0, 1], "hd95": 1.0, "assd": 1.0, "predicted_share": 0.1, **counts})
     )
-    found = figures.stratum(scores, BOOTSTRAP)
+    found = figures.stratum(scores, TEST.confidence)
     assert found["mean per image"]["dice"]["value"] == 0.5
     assert found["pooled over pixels"]["dice"] == pytest.approx(0.9)
 
 
 def test_images_left_out_of_a_mean_are_counted() -> None:
-    found = figures.summarise(table(12, "nothing"), BOOTSTRAP)
+    found = figures.summarise(table(12, "nothing"), TEST)
     assert "precision" not in found["after"]["lesion"]["mean per image"]
     assert found["after"]["all"]["mean per image"]["sensitivity"]["left_out"] == 4
-    assert found["after"]["normal"]["normals left clean"]["value"] == 1
+    assert found["after"]["all"]["normals left clean"]["value"] == 1
+
+
+def test_where_all_normals_are_clean_the_interval_keeps_its_width() -> None:
+    scores = table(12, "nothing").assign(group=lambda rows: rows["id"].factorize()[0])
+    found = figures.summarise(scores, TEST)["after"]
+    for clean in (found["all"]["normals left clean"], found["normal"]["mean per image"]["dice"]):
+        assert (clean["value"], clean["low"], clean["high"]) == (1, pytest.approx(0.398, abs=0.001), 1)
+
+
+def test_a_distance_in_a_single_group_has_no_interval() -> None:
+    found = figures.summarise(table(1, "everything"), TEST)["after"]["all"]["mean per image"]
+    assert (found["hd95"]["value"], found["hd95"]["low"], found["hd95"]["high"]) == (3, None, None)
+    assert found["dice"]["low"] is not None
+
+
+def contradicting() -> pd.DataFrame:
+    """Scores of a model that finds nothing, of nine images: one benign has an empty mask, one normal a lesion in it."""
+    scores = table(9, "nothing")
+    for image, lesion in (("benign (0)", 0), ("normal (2)", 100)):
+        rows = scores["id"] == image
+        scores.loc[rows, ["fn", "tn", "lesion_share"]] = [lesion, 1000 - lesion, lesion / 1000]
+    scores = add_scores(scores)
+    return scores.assign(kind=classify(scores))
+
+
+def test_the_mask_says_what_a_lesion_image_is_whatever_its_class() -> None:
+    found = figures.summarise(contradicting(), TEST)
+    lesion, benign = found["after"]["lesion"], found["after"]["benign"]
+    # Nothing was found: no lesion image has a Dice, and the benign one without a lesion has a full one.
+    assert (lesion["images"], lesion["mean per image"]["dice"]["value"]) == (6, 0)
+    assert (benign["images"], benign["mean per image"]["dice"]["value"]) == (3, pytest.approx(1 / 3, abs=1e-4))
+    assert found["after"]["all"]["normals left clean"]["images"] == 3
+    assert sum(found["after"][f"{size} lesion"]["images"] for size in ("small", "medium", "large")) == 6
+    assert found["error kinds"]["after"]["missed"] == 6
+    assert figures.headline(found)["lesion_dice"] == 0
+    assert figures.headline(found)["normals_clean"] == 1
+
+
+def test_what_class_and_mask_say_otherwise_is_counted() -> None:
+    found = figures.summarise(contradicting(), TEST)["class against mask"]
+    assert found == {"lesion class, no lesion": 1, "normal, lesion": 1}
+    assert set(figures.summarise(table(9, "noise"), TEST)["class against mask"].values()) == {0}
+
+
+def test_detection_goes_by_the_mask() -> None:
+    scores = contradicting()
+    scores["peak"] = (scores["fn"] > 0).astype(float)
+    assert figures.summarise(scores, TEST)["detection"]["auc"] == 1
+
+
+def test_a_single_false_pixel_is_not_clean_however_large_the_image() -> None:
+    scores = table(3, "nothing")
+    scores.loc[scores["class"] == "normal", ["fp", "tn"]] = [1, 2_500_000]
+    assert figures.summarise(scores, TEST)["after"]["all"]["normals left clean"]["value"] == 0
+
+
+def test_figures_of_twenty_thousand_images_take_seconds() -> None:
+    scores = table(20_000, "noise").assign(kind="good")
+    scores["dice"] = np.random.default_rng(0).random(len(scores))
+    started = time.perf_counter()
+    figures.summarise(scores, PairedTest(draws=2000, confidence=0.95, seed=0))
+    assert time.perf_counter() - started < 20
 
 
 def test_terciles_share_out_the_lesion_images() -> None:
-    found = figures.summarise(table(27, "noise"), BOOTSTRAP)["after"]
+    found = figures.summarise(table(27, "noise"), TEST)["after"]
     sizes = [found[name]["images"] for name in ("small lesion", "medium lesion", "large lesion")]
     assert sizes == [6, 6, 6]
     assert found["lesion, marks"]["images"] + found["lesion, no marks"]["images"] == 18
@@ -70,9 +133,12 @@ def test_the_difference_is_paired_and_kinds_are_counted() -> None:
     scores = table(12, "noise")
     better = scores["stage"] == "after"
     scores.loc[better, ["dice", "kind"]] = [1.0, "good"]
-    found = figures.summarise(scores, BOOTSTRAP)
+    found = figures.summarise(scores, TEST)
     before = scores.loc[~better, "dice"].mean()
-    assert found["difference"]["all"]["dice"]["value"] == pytest.approx(1 - before, abs=1e-4)
+    change = found["difference"]["all"]["dice"]
+    assert change["value"] == pytest.approx(1 - before, abs=1e-4)
+    # Six groups of two images, all of which gain.
+    assert (change["p"], change["verdict"]) == (round(2 / 2**6, 4), "more than noise")
     kinds = found["error kinds"]
     assert sum(kinds["before"].values()) == kinds["after"]["good"] == 12
     assert sum(kinds["mended"].values()) == 12 - kinds["before"]["good"]

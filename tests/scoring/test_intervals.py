@@ -1,77 +1,109 @@
-import time
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy.stats import binomtest, ttest_1samp
 from sklearn.metrics import roc_auc_score
 
-from stages.scoring.intervals import Bootstrap, weighted_auc
+from benchmarks.interval_coverage import (
+    SHARES,
+    coverage_of_auc,
+    coverage_of_mean,
+    dice_without_misses,
+    new_auc,
+    new_score,
+    share,
+)
+from stages.scoring.intervals import auc, auc_interval, effective_number, mean_interval, score_interval
 
-BOOTSTRAP = Bootstrap(draws=2000, confidence=0.95, seed=0)
+
+@given(st.integers(1, 60), st.data())
+def test_a_share_of_single_images_has_the_exact_interval(images: int, data: st.DataObject) -> None:
+    clean = data.draw(st.integers(0, images))
+    found = score_interval(np.repeat([1.0, 0.0], [clean, images - clean]), np.arange(images), 0.95)
+    assert found == pytest.approx(tuple(binomtest(clean, images).proportion_ci(0.95, "exact")))
 
 
-def test_the_interval_of_a_mean_agrees_with_the_normal_one_for_single_images() -> None:
-    values = np.random.default_rng(0).normal(size=400)
-    low, high = BOOTSTRAP.mean(values, np.arange(400))
+def test_where_all_agree_the_interval_keeps_its_width() -> None:
+    assert score_interval(np.ones(4), np.arange(4), 0.95) == pytest.approx((0.398, 1), abs=0.001)
+    assert score_interval(np.full(4, 0.9), np.arange(4), 0.95)[0] < 0.4
+    assert score_interval(np.array([0.25]), np.array([7]), 0.95)[1] > 0.9
+
+
+def test_repeats_count_as_one_image() -> None:
+    clean = np.array([1.0, 1.0, 0.0, 1.0, 1.0])
+    once = score_interval(clean, np.arange(5), 0.95)
+    assert score_interval(np.repeat(clean, 6), np.repeat(np.arange(5), 6), 0.95) == pytest.approx(once)
+    # One frame seen often is little more than that frame.
+    assert effective_number(np.array([0] * 98 + [1, 2])) == pytest.approx(1.04, abs=0.01)
+
+
+@given(st.lists(st.tuples(st.floats(0, 1), st.integers(0, 9)), min_size=1, max_size=40))
+def test_any_scores_lie_around_their_mean_between_0_and_1(images: list[tuple[float, int]]) -> None:
+    values, groups = np.array([value for value, _ in images]), np.array([group for _, group in images])
+    low, high = score_interval(values, groups, 0.95)
+    assert 0 <= low <= values.mean() + 1e-9
+    assert values.mean() - 1e-9 <= high <= 1
+    sizes = np.unique(groups, return_counts=True)[1]
+    assert 1 <= effective_number(groups) <= len(sizes)
+
+
+def test_the_interval_of_many_scores_agrees_with_the_normal_one() -> None:
+    values = np.random.default_rng(0).beta(8, 3, 400)
     spread = 1.96 * values.std() / 20
-    assert (low, high) == pytest.approx((values.mean() - spread, values.mean() + spread), abs=0.02)
+    expected = values.mean() - spread, values.mean() + spread
+    assert score_interval(values, np.arange(400), 0.95) == pytest.approx(expected, abs=0.002)
 
 
-def test_repeats_count_as_one_observation() -> None:
-    values = np.repeat(np.random.default_rng(0).normal(size=40), 10)
-    single = np.diff(BOOTSTRAP.mean(values, np.arange(400)))[0]
-    grouped = np.diff(BOOTSTRAP.mean(values, np.repeat(np.arange(40), 10)))[0]
-    assert grouped == pytest.approx(single * np.sqrt(10), rel=0.15)
-
-
-def test_the_interval_covers_the_truth_about_as_often_as_it_says() -> None:
-    rng = np.random.default_rng(0)
-    quick = Bootstrap(draws=300, confidence=0.9, seed=0)
-    covered = []
-    for _ in range(300):
-        low, high = quick.mean(rng.uniform(size=60), np.arange(60))
-        covered.append(low <= 0.5 <= high)
-    assert np.mean(covered) == pytest.approx(0.9, abs=0.05)
+def test_a_distance_has_the_interval_of_student_and_none_of_a_single_group() -> None:
+    values = np.random.default_rng(0).lognormal(3, 1, 12)
+    expected = tuple(ttest_1samp(values, 0).confidence_interval(0.95))
+    assert mean_interval(values, np.arange(12), 0.95, least=0) == pytest.approx(expected)
+    assert mean_interval(np.array([1.0, 90.0]), np.arange(2), 0.95, least=0)[0] == 0
+    assert np.isnan(mean_interval(values, np.zeros(12, int), 0.95, least=0)).all()
 
 
 def test_undefined_values_are_left_out_and_none_left_is_undefined() -> None:
-    low, high = BOOTSTRAP.mean(np.array([1.0, np.nan, 1.0]), np.array([0, 1, 2]))
-    assert (low, high) == (1, 1)
-    assert np.isnan(BOOTSTRAP.mean(np.array([np.nan]), np.array([0]))).all()
-    assert BOOTSTRAP.mean(np.array([0.25]), np.array([7])) == (0.25, 0.25)
+    values, groups = np.array([1.0, np.nan, 0.5, 0.2]), np.arange(4)
+    for interval in (score_interval(values, groups, 0.95), mean_interval(values, groups, 0.95, least=0)):
+        assert not np.isnan(interval).any()
+    assert score_interval(values, groups, 0.95) == score_interval(values[[0, 2, 3]], groups[:3], 0.95)
+    assert np.isnan(score_interval(np.array([np.nan]), np.array([0]), 0.95)).all()
+    assert np.isnan(mean_interval(np.array([np.nan]), np.array([0]), 0.95, least=0)).all()
+
+
+@pytest.mark.parametrize("repeats", ["none", "repeats"])
+@pytest.mark.parametrize("groups", [4, 27])
+@pytest.mark.parametrize("truth", SHARES)
+def test_the_interval_of_a_share_holds_the_truth_as_often_as_it_says(truth: float, groups: int, repeats: str) -> None:
+    assert coverage_of_mean([new_score], share(truth), truth, groups, repeats, 100)[0] >= 0.92
+
+
+def test_the_intervals_of_dice_and_area_hold_the_truth_as_often_as_they_say() -> None:
+    assert coverage_of_mean([new_score], dice_without_misses, 30 / 32, 10, "repeats", 200)[0] >= 0.91
+    assert coverage_of_auc([new_auc], 3.0, 20, 4, "repeats", 200)[0] >= 0.91
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30))
 def test_the_auc_agrees_with_an_independent_implementation(images: list[tuple[int, bool]]) -> None:
     scores, positive = np.array([s for s, _ in images], float), np.array([p for _, p in images])
-    ours = weighted_auc(scores, positive, np.ones((1, len(images))))[0]
-    if positive.all() or not positive.any():
-        assert np.isnan(ours)
-    else:
-        assert ours == pytest.approx(roc_auc_score(positive, scores))
+    positive[:2] = True, False
+    assert auc(scores, positive) == pytest.approx(roc_auc_score(positive, scores))
+    low, high = auc_interval(scores, positive, np.arange(len(scores)) // 2, 0.95)
+    assert 0 <= low <= auc(scores, positive) + 1e-9
+    assert auc(scores, positive) - 1e-9 <= high <= 1
 
 
-def test_weights_repeat_images() -> None:
+def test_a_perfect_area_is_as_sure_as_the_rarer_kind_of_image_makes_it() -> None:
+    positive = np.arange(24) < 20
+    assert auc_interval(positive.astype(float), positive, np.arange(24), 0.95) == pytest.approx((0.398, 1), abs=0.001)
+
+
+def test_the_interval_of_a_large_area_agrees_with_the_variance_of_delong() -> None:
     rng = np.random.default_rng(0)
-    scores, positive, weights = rng.normal(size=30), rng.random(30) < 0.5, rng.integers(0, 4, (1, 30))
-    repeated = np.repeat(np.arange(30), weights[0])
-    expected = roc_auc_score(positive[repeated], scores[repeated])
-    assert weighted_auc(scores, positive, weights.astype(float))[0] == pytest.approx(expected)
-
-
-def test_the_interval_of_the_auc_holds_the_auc() -> None:
-    rng = np.random.default_rng(0)
-    positive = rng.random(200) < 0.7
-    scores = rng.normal(size=200) + positive
-    low, high = BOOTSTRAP.auc(scores, positive, np.arange(200))
-    assert low < roc_auc_score(positive, scores) < high
-    assert high - low < 0.2
-    assert np.isnan(BOOTSTRAP.auc(scores, np.ones(200, bool), np.arange(200))).all()
-
-
-def test_two_thousand_draws_over_many_groups_take_seconds_and_little_memory() -> None:
-    values = np.random.default_rng(0).random(20_000)
-    started = time.process_time()
-    BOOTSTRAP.mean(values, np.arange(20_000))
-    assert time.process_time() - started < 10
+    positive = rng.random(2000) < 0.5
+    scores = rng.normal(size=2000) + positive
+    wins = (scores[positive][:, None] > scores[~positive]).astype(float)
+    spread = 1.96 * np.sqrt(sum(wins.mean(axis=axis).var() / wins.shape[1 - axis] for axis in (0, 1)))
+    expected = wins.mean() - spread, wins.mean() + spread
+    assert auc_interval(scores, positive, np.arange(2000), 0.95) == pytest.approx(expected, abs=0.002)

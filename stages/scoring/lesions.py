@@ -1,0 +1,13 @@
+"""What makes a lesion image and a clean prediction: pixels, whatever the class of the image."""
+
+import pandas as pd
+
+
+def has_lesion(scores: pd.DataFrame) -> pd.Series:
+    """Whether the true mask of each row, with the columns tp and fn, is not empty: a lesion image."""
+    return scores["tp"] + scores["fn"] > 0
+
+
+def is_clean(scores: pd.DataFrame) -> pd.Series:
+    """Whether the predicted mask of each row, with the columns tp and fp, is empty."""
+    return scores["tp"] + scores["fp"] == 0

@@ -1,0 +1,121 @@
+import itertools
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest, rankdata
+
+from benchmarks.interval_coverage import NO_DIFFERENCE, false_alarms
+from stages.scoring.intervals import auc
+from stages.scoring.paired import PairedTest
+
+TEST = PairedTest(draws=2000, confidence=0.95, seed=0)
+
+
+def flips(lost: int, gained: int, images: int) -> np.ndarray:
+    """Differences of so many images, some of which flip."""
+    return np.repeat([-1.0, 1.0, 0.0], [lost, gained, images - lost - gained])
+
+
+@given(st.integers(0, 10), st.integers(0, 10))
+def test_flips_of_single_images_have_the_exact_p_of_mcnemar(lost: int, gained: int) -> None:
+    test = PairedTest(2**20, 0.95, 0) if lost + gained > 10 else TEST
+    if lost + gained > 14:
+        return
+    found = test.mean(flips(lost, gained, 27), np.arange(27))
+    assert found.p == pytest.approx(binomtest(gained, lost + gained).pvalue if lost + gained else 1)
+    assert found.value == pytest.approx((gained - lost) / 27)
+
+
+@pytest.mark.parametrize(
+    ("lost", "images", "p", "verdict"),
+    [
+        (0, 4, 1, "the same"),
+        (1, 4, 1, "too few changes to tell"),
+        (4, 27, 0.125, "too few changes to tell"),
+        (5, 27, 0.0625, "too few changes to tell"),
+        (6, 27, 0.03125, "more than noise"),
+    ],
+)
+def test_a_verdict_needs_as_many_changes_as_can_carry_one(lost: int, images: int, p: float, verdict: str) -> None:
+    found = TEST.mean(flips(lost, 0, images), np.arange(images))
+    assert (found.p, found.verdict) == (p, verdict)
+
+
+def test_repeats_that_change_together_are_one_change() -> None:
+    groups = np.repeat(np.arange(9), 3)
+    assert TEST.mean(flips(6, 0, 27), groups).verdict == "too few changes to tell"
+    assert TEST.mean(flips(18, 0, 27), groups).p == 2 / 2**6
+
+
+@given(st.lists(st.tuples(st.floats(-1, 1), st.integers(0, 30)), min_size=1, max_size=60))
+def test_the_interval_leaves_out_0_where_p_is_small_and_nowhere_else(images: list[tuple[float, int]]) -> None:
+    differences, groups = (np.array(part) for part in zip(*images, strict=True))
+    found = TEST.mean(differences, groups)
+    assert -1 <= found.low <= found.value <= found.high <= 1
+    assert (found.low > 1e-9 or found.high < -1e-9) <= (found.p <= 0.05)
+    assert (found.p <= 0.05) <= (found.low > -1e-9 or found.high < 1e-9)
+    back = TEST.mean(-differences, groups)
+    assert (back.low, back.high, back.p) == pytest.approx((-found.high, -found.low, found.p))
+
+
+def test_a_sample_of_the_swaps_agrees_with_all_of_them() -> None:
+    differences = np.random.default_rng(0).normal(0.05, 0.1, 14)
+    sampled = TEST.mean(differences, np.arange(14))
+    every = PairedTest(2**14, 0.95, 0).mean(differences, np.arange(14))
+    assert sampled.p == pytest.approx(every.p, abs=0.02)
+    assert (sampled.low, sampled.high) == pytest.approx((every.low, every.high), abs=0.005)
+    assert sampled == TEST.mean(differences, np.arange(14))
+
+
+def test_no_sample_of_swaps_makes_p_zero() -> None:
+    assert TEST.mean(np.full(400, 0.1), np.arange(400)).p == 1 / 2000
+
+
+@given(st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.integers(0, 3)), min_size=2, max_size=8))
+def test_the_areas_are_compared_by_exchanging_ranks_by_groups(images: list[tuple[int, int, int]]) -> None:
+    first, second, groups = (np.array(part) for part in zip(*images, strict=True))
+    positive = np.arange(len(first)) % 2 == 0
+    ranks = rankdata(first), rankdata(second)
+    reached = []
+    for swapped in itertools.product((False, True), repeat=4):
+        at = np.array(swapped)[groups]
+        one, two = np.where(at, ranks[1], ranks[0]), np.where(at, ranks[0], ranks[1])
+        reached.append(abs(auc(two, positive) - auc(one, positive)))
+    found = TEST.auc(first, second, positive, groups)
+    assert found.p == pytest.approx(np.mean(np.array(reached) >= reached[0] - 1e-12))
+    assert found.value == pytest.approx(auc(second, positive) - auc(first, positive))
+
+
+def test_another_scale_of_the_scores_is_no_difference_of_the_areas() -> None:
+    rng = np.random.default_rng(0)
+    positive = rng.random(120) < 0.7
+    scores = rng.normal(size=120) + positive
+    found = TEST.auc(scores, np.exp(scores), positive, np.arange(120))
+    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
+    # On scales of their own, a better run is told as on the same.
+    better = np.exp(scores + positive)
+    assert TEST.auc(scores, better, positive, np.arange(120)).verdict == "more than noise"
+
+
+def test_a_few_other_scores_are_too_few_to_tell_areas_apart() -> None:
+    positive = np.arange(40) < 30
+    first = np.linspace(0, 1, 40)
+    second = np.where(np.arange(40) < 5, 2.0, first)
+    assert TEST.auc(first, second, positive, np.arange(40)).verdict == "too few changes to tell"
+    assert TEST.auc(first, first, positive, np.arange(40)).verdict == "the same"
+
+
+@pytest.mark.parametrize("change", NO_DIFFERENCE)
+def test_equal_runs_are_seldom_told_apart(change: str) -> None:
+    assert false_alarms(NO_DIFFERENCE[change], 27, "repeats", 200)[1] <= 0.09
+
+
+def test_twenty_thousand_images_take_seconds() -> None:
+    rng = np.random.default_rng(0)
+    started = time.perf_counter()
+    TEST.mean(rng.normal(size=20_000), np.arange(20_000))
+    TEST.auc(rng.random(20_000), rng.random(20_000), rng.random(20_000) < 0.8, np.arange(20_000))
+    assert time.perf_counter() - started < 20
