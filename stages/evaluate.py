@@ -31,7 +31,15 @@ from stages.scoring.intervals import Intervals
 from stages.scoring.lesions import has_lesion
 from stages.scoring.paired import PairedTest
 from stages.scoring.postprocess import POSTPROCESS, Postprocess, Steps, binary_mask, fit, read_steps
-from stages.scoring.predictions import PREDICTIONS, PROBABILITY, Prediction, map_predictions, predictions, read_rows
+from stages.scoring.predictions import (
+    CLASS_PROBABILITIES,
+    PREDICTIONS,
+    PROBABILITY,
+    Prediction,
+    map_predictions,
+    predictions,
+    read_rows,
+)
 from stages.scoring.scores import add_scores, count, dice, surface_distances
 
 SUMMARY = Path("metrics/summary.json")
@@ -100,6 +108,8 @@ def evaluate_fold(
     scores = add_scores(pd.DataFrame([row for rows, _ in scored for row in rows]))
     scores["kind"] = classify(scores)
     scores = scores.merge(audit[["id", "group", "marks"]], on="id", validate="many_to_one")
+    classes = read_rows(predictions(fold)).reindex(columns=["id", *CLASS_PROBABILITIES]).dropna(axis=1, how="all")
+    scores = scores.merge(classes, on="id", validate="many_to_one")
     scores.insert(0, "fold", fold)
     tested = [levels for rows, levels in scored if rows[0]["subset"] == "test"]
     return scores, np.sum(tested, axis=0)

@@ -20,7 +20,7 @@ from stages.network.inference import Predict, predict
 from stages.pipeline.errors import command
 from stages.pipeline.files import written_aside, written_rows
 from stages.pipeline.params import Section, Seed, load
-from stages.scoring.predictions import INDEX, PROBABILITY, predictions
+from stages.scoring.predictions import CLASS_PROBABILITIES, INDEX, PROBABILITY, predictions
 
 _BATCH = 16
 
@@ -38,7 +38,7 @@ def class_columns(logits: NDArray[np.float32]) -> pd.DataFrame:
     if not logits.size:
         return pd.DataFrame(index=range(len(logits)))
     values = np.hstack([softmax(logits, axis=1), logits])
-    return pd.DataFrame(values, columns=[f"{kind}_{name}" for kind in ("p", "logit") for name in CLASSES])
+    return pd.DataFrame(values, columns=[*CLASS_PROBABILITIES, *(f"logit_{name}" for name in CLASSES)])
 
 
 @command

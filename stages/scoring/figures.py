@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from stages.cases.classes import CLASSES
+from stages.scoring.classification import classification
 from stages.scoring.error_kinds import KINDS
 from stages.scoring.intervals import Interval, auc, auc_interval, mean_interval, score_interval
 from stages.scoring.lesions import has_lesion, is_clean
@@ -53,7 +54,8 @@ def summarise(scores: pd.DataFrame, test: PairedTest) -> dict[str, Any]:
     }
     figures["error kinds"] = error_kinds(before["kind"], after["kind"])
     figures["class against mask"] = class_against_mask(after)
-    return figures | ({"detection": detection} if detection else {})
+    classes = classification(after, test.confidence)
+    return figures | ({"detection": detection} if detection else {}) | ({"classes": classes} if classes else {})
 
 
 def stratum(scores: pd.DataFrame, confidence: float) -> dict[str, Any]:
@@ -146,6 +148,8 @@ def headline(figures: dict[str, Any]) -> dict[str, float]:
         short["normals_clean"] = after["all"]["normals left clean"]["value"]
     if "detection" in figures:
         short["auc"] = figures["detection"]["auc"]
+    if "classes" in figures:
+        short["accuracy"] = figures["classes"]["accuracy"]["value"]
     short["dice"] = after["all"]["mean per image"]["dice"]["value"]
     return {name: round(value, 3) for name, value in short.items()}
 

@@ -8,12 +8,15 @@ from typing import TypeVar
 import numpy as np
 import pandas as pd
 
+from stages.cases.classes import CLASSES
 from stages.cases.prepared import letterboxes
 from stages.cases.release import Case, read_merged_mask
 from stages.pipeline.arrays import Grey, Mask
 from stages.pipeline.engine import map_on_all_cores
 
 PROBABILITY, INDEX = "probability.npy", "index.csv"
+# The columns of the index that hold the probability of each class, of networks with a class head.
+CLASS_PROBABILITIES = [f"p_{name}" for name in CLASSES]
 
 T = TypeVar("T")
 
