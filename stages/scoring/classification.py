@@ -5,7 +5,6 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from stages.cases.classes import CLASSES
 from stages.scoring.intervals import Interval, auc, auc_interval, score_interval
@@ -27,12 +26,13 @@ def classification(scores: pd.DataFrame, confidence: float) -> dict[str, Any]:
     groups, names = scores["group"].to_numpy(), list(CLASSES)
     said = np.array(CLASSES)[probabilities.argmax(axis=1)]
     right = (said == true).astype(float)
-    counts = pd.DataFrame(confusion_matrix(true, said, labels=names), names, names)
-    rates = precision_recall_fscore_support(true, said, labels=names, zero_division=0)[:3]
+    counts = pd.crosstab(true, said).reindex(index=names, columns=names, fill_value=0)
+    hits, actual, claimed = np.diag(counts), counts.sum(axis=1), counts.sum(axis=0)
+    rates = {"precision": hits / claimed, "recall": hits / actual, "f1": 2 * hits / (actual + claimed)}
     figures: dict[str, Any] = {
         "confusion": counts.T.to_dict(),
         "accuracy": _figure(right.mean(), score_interval(right, groups, confidence)),
-        "by class": pd.DataFrame(np.stack(rates), ["precision", "recall", "f1"], names).round(_DIGITS).to_dict(),
+        "by class": pd.DataFrame(rates).fillna(0).round(_DIGITS).T.to_dict(),
     }
     lesions = true != "normal"
     malignant = true[lesions] == "malignant"

@@ -15,6 +15,7 @@ RNG = np.random.default_rng(0)
 BATCH = (
     RNG.integers(0, 255, (4, 8, 8, 1), np.uint8),
     RNG.integers(0, 2, (4, 8, 8, 1), np.uint8),
+    np.ones((4, 8, 8, 1), np.uint8),
     np.array([0, 1, 2, 1]),
 )
 
@@ -35,7 +36,7 @@ def test_the_loss_is_that_of_the_masks_and_the_weighed_cross_entropy_of_the_clas
     said: dict[str, Any]
     said, truth = made(BATCH)
     logits = ops.convert_to_numpy(said[CLASS_LOGITS])
-    cross_entropy = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[range(4), BATCH[2]])
+    cross_entropy = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[range(4), BATCH[3]])
     masks = float(BceDice()(truth[LOGITS], said[LOGITS]))
     assert float(made.compute_loss(y_pred=(said, truth))) == pytest.approx(masks + 0.5 * cross_entropy, rel=1e-5)
 
@@ -45,7 +46,7 @@ def test_the_classes_are_scored_beside_the_masks() -> None:
     said = ops.convert_to_numpy(made(BATCH)[0][CLASS_LOGITS]).argmax(axis=1)
     found = made.test_on_batch(BATCH, return_dict=True)
     assert set(found) == {"loss", "lesion_dice", "class_accuracy"}
-    assert float(found["class_accuracy"]) == pytest.approx((said == BATCH[2]).mean())
+    assert float(found["class_accuracy"]) == pytest.approx((said == BATCH[3]).mean())
 
 
 def test_a_network_without_a_class_head_is_trained_by_its_masks_alone() -> None:
