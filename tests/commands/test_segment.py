@@ -1,38 +1,63 @@
+import csv
 import json
+import os
+import signal
+import subprocess
 import sys
-from dataclasses import asdict
+import time
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import keras
 import numpy as np
+import onnx
 import pytest
-from conftest import Write
+from conftest import ROOT, Write, attempt
+from highdicom.seg import segread
 from PIL import ExifTags, Image
+from pycocotools.coco import COCO
+from pydicom import dcmread
+from scan_files import dicom_bytes
 
-from commands import segment
-from stages.network import model_files
+from commands import segment, segmenting
 from stages.pipeline.errors import UserError
-from stages.scoring.postprocess import Steps
+from stages.runtime.card import Card
+from stages.runtime.conversion import averaged, write_onnx
+from stages.runtime.network import open_network
+from stages.scans.scan import Frame
+from stages.scoring.answers import Fitted
+
+CARD = Card(
+    name="dark",
+    data="busi",
+    folds=(0,),
+    size=32,
+    mirror=True,
+    classes=("benign", "malignant", "normal"),
+    postprocess=Fitted().to_json(),
+)
 
 
-@pytest.fixture
-def network() -> keras.Model:
-    """A network that takes dark pixels for lesion: one convolution with set weights."""
+@pytest.fixture(scope="module")
+def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An exported network that takes dark pixels for lesion: one convolution with set weights."""
     grey = keras.Input((32, 32, 1))
-    scaled = keras.layers.Rescaling(-0.2, offset=20)(grey)
-    logits = keras.layers.Conv2D(1, 1, kernel_initializer="ones", name="logits")(scaled)
-    return keras.Model(grey, {"logits": logits})
+    dark = keras.layers.Rescaling(-0.2, offset=20)(grey)
+    logits = keras.layers.Conv2D(1, 1, kernel_initializer="ones", name="logits")(dark)
+    pooled = keras.layers.GlobalAveragePooling2D()(dark)
+    classes = keras.layers.Dense(3, kernel_initializer="zeros", name="classes")(pooled)
+    model = keras.Model(grey, {"logits": logits, "classes": classes})
+    path = tmp_path_factory.mktemp("network") / "dark.onnx"
+    write_onnx(averaged([model], mirror=True, temperature=1.0), CARD, half=True, path=path)
+    return path
 
 
 @pytest.fixture
-def checkout(network: keras.Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with params, the network as fold 0 and a threshold, as the pipeline leaves them."""
-    (tmp_path / "params.yaml").write_text(Path("params.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-    (tmp_path / "metrics").mkdir()
-    (tmp_path / "metrics" / "postprocess.json").write_text(json.dumps({"fold-0": asdict(Steps(threshold=0.5))}))
+def checkout(network: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with the network of a run on BUSI, as the pipeline leaves it."""
     (tmp_path / "models").mkdir()
-    model_files.save(network, tmp_path / "models" / "fold-0.keras")
+    (tmp_path / "models" / "attention-unet.onnx").write_bytes(network.read_bytes())
     monkeypatch.chdir(tmp_path)
     return tmp_path
 
@@ -86,7 +111,10 @@ def test_a_folder_keeps_its_structure_and_its_masks_and_litter_are_let_be(
         (["scan.png", "other/scan.png"], "would overwrite another one"),
         (["scan.png", "--output", "."], "scan.png: is an input"),
         (["damaged.png"], "damaged.png: not a readable image"),
-        (["scan.png", "--model", "models/fold-1.keras"], "models/fold-1.keras: no trained network"),
+        (["scan.png", "--model", "other.onnx"], "other.onnx: does not exist"),
+        (["scan.png", "--model", "scan.png"], "scan.png: not an exported network"),
+        (["scan.png", "--model", "damaged.onnx"], "damaged.onnx: not a network that OpenVINO can read"),
+        (["scan.png", "--device", "GPU"], "--device GPU: OpenVINO sees none"),
     ],
 )
 def test_bad_input_is_told_and_nothing_is_written(
@@ -95,7 +123,8 @@ def test_bad_input_is_told_and_nothing_is_written(
     write("scan.png", scan_image())
     write("other/scan.png", scan_image())
     (checkout / "empty").mkdir()
-    (checkout / "damaged.png").write_bytes(b"damaged")
+    for name in ("damaged.png", "damaged.onnx"):
+        (checkout / name).write_bytes(b"damaged")
     before = sorted(checkout.rglob("*"))
     with pytest.raises(SystemExit) as end:
         run(monkeypatch, *arguments)
@@ -153,7 +182,7 @@ def test_a_second_run_does_what_the_first_could_not(
 
 
 def masks() -> list[str]:
-    return sorted(path.name for path in Path("segmented").iterdir())
+    return sorted(path.name for path in Path("segmented").glob("*.png"))
 
 
 @pytest.mark.parametrize("arguments", [["--overwrite"], []])
@@ -179,21 +208,218 @@ def test_no_picture_of_an_earlier_run_stays_where_the_image_cannot_be_read_any_m
     assert masks() == []
 
 
-def test_a_model_without_a_threshold_is_told(checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    write("scan.png", scan_image())
-    (checkout / "metrics" / "postprocess.json").unlink()
-    with pytest.raises(SystemExit, match="no post-processing for fold-0"):
-        run(monkeypatch, "scan.png")
-    run(monkeypatch, "scan.png", "--threshold", "0.4")
-
-
 @pytest.mark.parametrize("shape", [(1, 1), (3, 700), (500, 2), (32, 32)])
-def test_an_image_of_any_size_gives_a_mask_of_its_size(network: keras.Model, shape: tuple[int, int]) -> None:
-    mask = segment.segment(np.full(shape, 10, np.uint8), network, mirror=True, steps=Steps())
+def test_an_image_of_any_size_gives_a_mask_of_its_size(network: Path, shape: tuple[int, int]) -> None:
+    job = segmenting.Job(Path("scan.png"), Path("out/scan.png"))
+    task = segmenting.Task(job, Frame.of_whole(np.full(shape, 10, np.uint8), number=1), rate=None)
+    options = segmenting.Options(open_network(network), Fitted(), overlay=False, output=Path("out"))
+    result = segmenting.segment(task, options)
+    assert isinstance(result, segmenting.Result)
+    mask = np.asarray(cv2.imdecode(np.frombuffer(result.mask, np.uint8), cv2.IMREAD_UNCHANGED))
     assert mask.shape == shape
-    assert mask.all()
+    assert (mask == 255).all()
+
+
+def findings() -> list[dict[str, str]]:
+    with Path("segmented/findings.csv").open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_findings_have_a_row_for_each_lesion_and_one_for_a_clean_image(
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    two = scan_image()
+    two[5:10, 70:75] = 20
+    write("scans/two.png", two)
+    write("scans/clean.png", np.full((60, 90), 180, np.uint8))
+    run(monkeypatch, "scans")
+    assert [(row["mask"], row["lesion"]) for row in findings()] == [
+        ("clean.png", "0"),
+        ("two.png", "1"),
+        ("two.png", "2"),
+    ]
+    large = findings()[1]
+    assert large["image"] == "scans/two.png"
+    assert float(large["area"]) == pytest.approx(600, rel=0.1)
+    assert float(large["longest"]) == pytest.approx(np.hypot(30, 20), rel=0.1)
+    assert float(large["mean_probability"]) > 0.5
+    assert float(large["p_benign"]) == pytest.approx(1 / 3, abs=1e-3)
+    assert len(large["network"]) == 64
+    rows = json.loads(Path("segmented/findings.json").read_text(encoding="utf-8"))
+    assert rows[1]["area"] == float(large["area"])
+    assert rows[0]["area"] is None
+
+
+def test_findings_of_masks_that_were_there_stay(checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("a", "b"):
+        run(monkeypatch, str(write(f"{name}.png", scan_image())))
+    assert [row["mask"] for row in findings()] == ["a.png", "b.png"]
+    (checkout / "segmented" / "a.png").unlink()
+    run(monkeypatch, "b.png", "--overwrite")
+    assert [row["mask"] for row in findings()] == ["b.png"]
+
+
+def test_coco_holds_the_masks_as_they_are(checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    write("scans/a/one.bmp", scan_image())
+    write("scans/clean.png", np.full((60, 90), 180, np.uint8))
+    run(monkeypatch, "scans", "--coco")
+    read = COCO("segmented/annotations.json")
+    assert [image["file_name"] for image in read.loadImgs(read.getImgIds())] == ["a/one.bmp", "clean.png"]
+    (annotation,) = read.loadAnns(read.getAnnIds())
+    mask = np.asarray(cv2.imread("segmented/a/one.png", cv2.IMREAD_UNCHANGED))
+    assert np.array_equal(read.annToMask(annotation) > 0, mask > 0)
+
+
+def test_a_dicom_file_gets_the_mask_of_the_same_picture_and_a_segmentation_that_refers_to_it(
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("picture.png", scan_image())
+    Path("scan.dcm").write_bytes(dicom_bytes([scan_image()]))
+    Path("loop.dcm").write_bytes(dicom_bytes([scan_image(), np.full_like(scan_image(), 180)]))
+    run(monkeypatch, "picture.png", "scan.dcm", "loop.dcm", "--dicom-seg")
+    mask = np.asarray(cv2.imread("segmented/picture.png", cv2.IMREAD_UNCHANGED))
+    assert np.array_equal(np.asarray(cv2.imread("segmented/scan.png", cv2.IMREAD_UNCHANGED)), mask)
+    for name in ("scan", "loop"):
+        found, source = segread(f"segmented/{name}_seg.dcm"), dcmread(f"{name}.dcm")
+        (reference,) = found.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+        assert reference.ReferencedSOPInstanceUID == source.SOPInstanceUID
+        assert np.array_equal(np.squeeze(found.pixel_array) > 0, mask > 0)
+    assert not Path("segmented/picture_seg.dcm").exists()
+
+
+def test_a_clip_gives_a_folder_of_masks_and_a_video(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    writer = cv2.VideoWriter("clip.avi", cv2.VideoWriter.fourcc(*"MJPG"), 10, (90, 60))
+    for _ in range(3):
+        writer.write(cv2.cvtColor(scan_image(), cv2.COLOR_GRAY2BGR))
+    writer.release()
+    run(monkeypatch, "clip.avi", "--overlay")
+    names = sorted(path.name for path in Path("segmented/clip_frames").iterdir())
+    assert names == ["00001.png", "00002.png", "00003.png"]
+    assert [(row["frame"], row["mask"]) for row in findings()] == [
+        (str(number), f"clip_frames/{number:05}.png") for number in (1, 2, 3)
+    ]
+    assert cv2.VideoCapture("segmented/clip_overlay.mp4").get(cv2.CAP_PROP_FRAME_COUNT) == 3
+
+
+def test_a_clip_that_breaks_off_leaves_nothing_and_the_others_are_done(
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("scans/b.png", scan_image())
+    (checkout / "scans" / "a.avi").write_bytes(b"RIFF1234AVI damaged")
+    with pytest.raises(SystemExit, match=r"1 of 2 images(?s:.*)a\.avi"):
+        run(monkeypatch, "scans", "--overlay")
+    assert sorted(path.name for path in Path("segmented").iterdir()) == [
+        "b.png",
+        "b_overlay.png",
+        "findings.csv",
+        "findings.json",
+    ]
+
+
+def test_the_network_of_the_run_is_taken_unless_it_has_seen_phantoms_alone(
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write("scan.png", scan_image())
+    own, pretrained = checkout / "models/attention-unet.onnx", checkout / "pretrained/attention-unet-busi.onnx"
+
+    def told() -> str:
+        run(monkeypatch, "scan.png", "--overwrite")
+        return capsys.readouterr().out.splitlines()[0]
+
+    assert told() == "models/attention-unet.onnx: the network of this run, trained on busi."
+    of_phantoms(own)
+    assert "It has seen phantoms alone and is of no use on real scans" in told()
+    pretrained.parent.mkdir()
+    pretrained.write_bytes(own.read_bytes())
+    assert told() == (
+        "pretrained/attention-unet-busi.onnx: the network that comes with the project; "
+        "that of this run has seen phantoms alone."
+    )
+    own.unlink()
+    assert told().endswith("this run has exported none.")
+    pretrained.unlink()
+    with pytest.raises(SystemExit, match="no network there"):
+        run(monkeypatch, "scan.png", "--overwrite")
+
+
+def of_phantoms(path: Path) -> None:
+    model = onnx.load(path)
+    onnx.helper.set_model_props(model, replace(CARD, data="phantom").as_properties())
+    onnx.save(model, path)
+
+
+def test_a_network_without_a_card_is_told(checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = onnx.load("models/attention-unet.onnx")
+    del model.metadata_props[:]
+    onnx.save(model, "bare.onnx")
+    write("scan.png", scan_image())
+    with pytest.raises(SystemExit, match=r"bare\.onnx: does not say how to make masks"):
+        run(monkeypatch, "scan.png", "--model", "bare.onnx")
+
+
+SEGMENT = (sys.executable, "-m", "commands.segment")
+
+
+def test_neither_keras_nor_tensorflow_is_loaded_and_nothing_is_reported(checkout: Path, write: Write) -> None:
+    write("scan.png", scan_image())
+    script = (
+        "import sys; from commands import segment; sys.argv = ['segment', 'scan.png', '--coco', '--overlay']; "
+        "unwanted = {'tensorflow', 'keras', 'pandas', 'onnx', 'openvino_telemetry'}; "
+        "segment.main(); print(*sorted(unwanted & set(sys.modules)))"
+    )
+    done = attempt(checkout, sys.executable, "-c", script, PYTHONPATH=str(ROOT))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == ""
+
+
+def test_a_mistyped_name_is_told_before_anything_is_loaded(checkout: Path) -> None:
+    script = (
+        "import sys, atexit; from commands import segment; sys.argv = ['segment', 'nothing.png']; "
+        "atexit.register(lambda: print(*sorted({'numpy', 'cv2', 'openvino'} & set(sys.modules)))); segment.main()"
+    )
+    done = attempt(checkout, sys.executable, "-c", script, PYTHONPATH=str(ROOT))
+    assert (done.returncode, done.stdout, done.stderr) == (1, "\n", "error: nothing.png: does not exist.\n")
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(400):
+        write(f"scans/{number:03}.png", scan_image())
+    process = subprocess.Popen(
+        [*SEGMENT, "scans"], cwd=checkout, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
+    )
+    # Less those that are still written aside.
+    while len(list(checkout.glob("segmented/[!.]*.png"))) < 5:
+        assert process.poll() is None, "it has ended before it could be stopped"
+        time.sleep(0.002)
+    process.send_signal(signal.SIGINT)
+    _, told = process.communicate()
+    assert process.returncode == 1
+    assert "error: stopped; " in told
+    assert "Traceback" not in told
+    done = masks()
+    assert 5 <= len(done) < 400
+    assert [row["mask"] for row in findings()] == done
+    run(monkeypatch, "scans")
+    assert len(findings()) == 400
+
+
+def test_a_full_disk_is_told_and_leaves_nothing_half_written(checkout: Path, write: Write) -> None:
+    rng = np.random.default_rng(0)
+    for number in range(6):
+        write(f"scans/{number}.png", rng.integers(0, 255, (700, 900), np.uint8))
+    mount = "mkdir segmented && mount -t tmpfs -o size=1m tmpfs segmented"
+    script = f"{mount} && {' '.join(SEGMENT)} scans --overlay; echo ended $? && ls -A segmented"
+    if attempt(checkout, "unshare", "--map-root-user", "--mount", "true").returncode:
+        pytest.skip("this machine lets nobody mount a disk: unshare --map-root-user --mount fails")
+    done = attempt(checkout, "unshare", "--map-root-user", "--mount", "sh", "-c", script, PYTHONPATH=str(ROOT))
+    assert "ended 1" in done.stdout
+    assert "No space left" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+    assert ".partial" not in done.stdout
 
 
 def test_two_inputs_of_the_same_name_are_refused_before_any_work(tmp_path: Path, write: Write) -> None:
     with pytest.raises(UserError, match="would overwrite"):
-        segment.plan_jobs([write("a/scan.png", scan_image()), write("b/scan.jpg", scan_image())], tmp_path / "out")
+        segmenting.plan_jobs([write("a/scan.png", scan_image()), write("b/scan.jpg", scan_image())], tmp_path / "out")

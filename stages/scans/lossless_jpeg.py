@@ -1,0 +1,24 @@
+"""Lossless JPEG of 8 bits for pydicom, which Pillow decodes, but pydicom does not ask it to.
+
+https://pydicom.github.io/pydicom/stable/guides/decoding/decoder_plugins.html
+"""
+
+import io
+
+from PIL import Image
+from pydicom.pixels.decoders.base import DecodeRunner
+from pydicom.uid import JPEGLossless, JPEGLosslessSV1
+
+LABEL = "pillow"
+
+DECODER_DEPENDENCIES = {JPEGLossless: ("pillow",), JPEGLosslessSV1: ("pillow",)}
+
+
+def is_available(uid: str) -> bool:
+    """Whether frames of a transfer syntax are decoded here."""
+    return uid in DECODER_DEPENDENCIES
+
+
+def decode(source: bytes, runner: DecodeRunner) -> bytes:
+    """The pixels of one frame."""
+    return Image.open(io.BytesIO(source), formats=("JPEG",)).tobytes()

@@ -1,0 +1,103 @@
+import io
+import struct
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from scan_files import clip_bytes, scan_image
+
+from stages.pipeline.errors import UserError
+from stages.scans import clips
+from stages.scans.reading import frames, opened, scan_of
+from stages.scans.scan import Frame
+
+LOOP = [np.roll(scan_image(64, 96), 3 * step, axis=1) for step in range(8)]
+
+
+def read(content: bytes, name: str = "loop.mp4") -> list[Frame]:
+    return list(scan_of(io.BytesIO(content), name).frames)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mov"])
+def test_the_frames_of_a_clip_come_in_order_at_its_rate(suffix: str, tmp_path: Path) -> None:
+    path = tmp_path / f"Schleife 循环{suffix}"
+    path.write_bytes(clip_bytes(LOOP, suffix, rate=12))
+    with opened(path) as scan:
+        assert (scan.length, scan.rate) == (8, 12)
+        found = list(scan.frames)
+    assert [frame.number for frame in found] == list(range(1, 9))
+    for frame, true in zip(found, LOOP, strict=True):
+        assert np.abs(frame.image.astype(int) - true).mean() < 6
+        assert frame.mm_per_pixel is None
+
+
+def test_a_clip_that_was_filmed_sideways_lies_as_players_show_it() -> None:
+    content = bytearray(clip_bytes(LOOP))
+    header = content.index(b"tkhd")
+    quarter_turn = struct.pack(">9i", 0, 1 << 16, 0, -1 << 16, 0, 0, 0, 0, 1 << 30)
+    content[header + 44 : header + 80] = quarter_turn
+    frame = read(bytes(content))[0]
+    assert np.abs(frame.image.astype(int) - np.rot90(LOOP[0], -1)).mean() < 6
+
+
+def test_memory_stays_flat_however_long_a_clip_is(tmp_path: Path) -> None:
+    def peak(count: int) -> int:
+        path = tmp_path / f"{count}.avi"
+        path.write_bytes(clip_bytes([scan_image(240, 320)] * count, ".avi"))
+        tracemalloc.start()
+        for frame in frames(path):
+            assert frame.image.shape == (240, 320)
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert peak(200) < 1.2 * peak(20) + 100_000
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"", "not a readable video"),
+        (b"#EXTM3U\n#EXTINF:1,\n/etc/hostname\n", "not a readable video"),
+        (clip_bytes(LOOP)[:500], "not a readable video"),
+        (clip_bytes(LOOP, ".avi")[:-2000], "ends after [1-6] of 8 frames"),
+    ],
+)
+def test_a_damaged_clip_is_told(content: bytes, told: str) -> None:
+    with pytest.raises(UserError, match=rf"^loop\.mp4: .*{told}"):
+        read(content)
+
+
+def test_a_video_without_frames_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "empty.avi"
+    writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+    writer.release()
+    with pytest.raises(UserError, match=r"empty\.avi: (not a readable video|holds no frame)"):
+        list(frames(path))
+
+
+def test_frames_of_too_many_pixels_are_refused_before_one_is_decoded() -> None:
+    with pytest.raises(UserError, match="96×64 pixels are more than the 6,000"):
+        scan_of(io.BytesIO(clip_bytes(LOOP)), "loop.mp4", most_pixels=6000)
+
+
+def test_a_written_clip_has_all_pictures_also_of_odd_sizes(tmp_path: Path) -> None:
+    pictures = [np.full((31, 45, 3), (level, 90, 20), np.uint8) for level in (50, 100, 200)]
+    clips.write(tmp_path / "out" / "loop.mp4", pictures, rate=5)
+    with opened(tmp_path / "out" / "loop.mp4") as scan:
+        assert (scan.length, scan.rate) == (3, 5)
+        assert {frame.whole.shape for frame in scan.frames} == {(32, 46)}
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["loop.mp4"]
+
+
+def test_a_clip_whose_pictures_fail_is_not_written(tmp_path: Path) -> None:
+    def pictures() -> Iterator[np.ndarray]:
+        yield np.zeros((32, 32, 3), np.uint8)
+        raise UserError("damaged")
+
+    with pytest.raises(UserError):
+        clips.write(tmp_path / "loop.mp4", pictures(), rate=5)
+    assert not list(tmp_path.iterdir())

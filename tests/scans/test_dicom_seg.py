@@ -1,0 +1,113 @@
+from pathlib import Path
+from typing import Any
+
+import highdicom as hd
+import numpy as np
+import pydicom
+import pytest
+from scan_files import PLANTED, dicom_bytes, dicom_object, saved, scan_image, with_a_patient
+
+from stages.pipeline.errors import UserError
+from stages.scans import dicom_seg
+
+LESION = scan_image() < 100
+NONE = np.zeros_like(LESION)
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    path = tmp_path / "scan.dcm"
+    path.write_bytes(dicom_bytes([scan_image()] * 4))
+    return path
+
+
+def written(source: Path, masks: dict[int, np.ndarray], **changes: Any) -> Path:
+    target = source.with_name("scan_seg.dcm")
+    dicom_seg.write(target, source, masks, **{"mm_per_pixel": (0.2, 0.1), "network": "busi-abc", **changes})
+    return target
+
+
+def mask_of(target: Path, frame: int) -> np.ndarray:
+    """The mask of a frame of a source with several, as highdicom reads it."""
+    found = hd.seg.segread(target)
+    [origin] = found.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    return (
+        found.get_pixels_by_source_frame(
+            origin.ReferencedSOPInstanceUID,
+            [frame],
+            assert_missing_frames_are_empty=True,
+            ignore_spatial_locations=True,
+        )[0, ..., 0]
+        > 0
+    )
+
+
+def test_masks_come_back_on_the_frames_that_they_belong_to(source: Path) -> None:
+    masks = {1: NONE, 2: LESION, 3: NONE, 4: LESION[::-1, ::-1] ^ LESION}
+    target = written(source, masks)
+    for number, mask in masks.items():
+        assert np.array_equal(mask_of(target, number), mask)
+
+
+def test_a_mask_whose_pixels_fill_no_whole_bytes_comes_back(tmp_path: Path) -> None:
+    odd = np.arange(15).reshape(3, 5) % 2 == 0
+    source = tmp_path / "odd.dcm"
+    source.write_bytes(dicom_bytes([np.zeros((3, 5), np.uint8)] * 2))
+    target = written(source, {1: odd, 2: ~odd})
+    assert np.array_equal(mask_of(target, 1), odd)
+    assert np.array_equal(mask_of(target, 2), ~odd)
+
+
+def test_the_object_refers_to_its_source_and_says_what_it_shows(source: Path) -> None:
+    found = hd.seg.segread(written(source, {2: LESION}))
+    origin = pydicom.dcmread(source)
+    assert found.StudyInstanceUID == origin.StudyInstanceUID
+    [series] = found.ReferencedSeriesSequence
+    assert series.SeriesInstanceUID == origin.SeriesInstanceUID
+    [image] = series.ReferencedInstanceSequence
+    assert (image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID) == (origin.SOPClassUID, origin.SOPInstanceUID)
+    [derived] = found.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence
+    assert derived.ReferencedFrameNumber == 2
+    assert found.get_segment_description(1).segmented_property_type.meaning == "Lesion"
+    [measures] = found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    assert measures.PixelSpacing == [0.2, 0.1]
+
+
+def test_a_still_image_is_referred_to_without_a_frame_number(tmp_path: Path) -> None:
+    source = tmp_path / "still.dcm"
+    source.write_bytes(dicom_bytes([scan_image()]))
+    found = hd.seg.segread(written(source, {1: LESION}))
+    [derived] = found.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence
+    assert "ReferencedFrameNumber" not in derived
+    mask = found.get_pixels_by_source_instance([derived.ReferencedSOPInstanceUID], ignore_spatial_locations=True)
+    assert np.array_equal(mask[0, ..., 0] > 0, LESION)
+
+
+def test_where_no_frame_has_a_lesion_one_empty_frame_stands_for_them(source: Path) -> None:
+    target = written(source, {1: NONE, 2: NONE}, mm_per_pixel=None)
+    assert pydicom.dcmread(target).NumberOfFrames == 1
+    assert not mask_of(target, 1).any()
+
+
+def test_the_same_masks_of_the_same_network_are_the_same_object(source: Path) -> None:
+    def uid(mask: np.ndarray, network: str) -> str:
+        return str(pydicom.dcmread(written(source, {1: mask}, network=network)).SOPInstanceUID)
+
+    assert uid(LESION, "a") == uid(LESION, "a")
+    assert len({uid(LESION, "a"), uid(LESION, "b"), uid(NONE, "a")}) == 3
+
+
+def test_nothing_about_the_patient_is_in_it(source: Path) -> None:
+    source.write_bytes(saved(with_a_patient([scan_image()])))
+    content = written(source, {1: LESION}).read_bytes()
+    assert not any(planted in content for planted in PLANTED)
+
+
+def test_a_source_without_uids_is_told(tmp_path: Path) -> None:
+    made = dicom_object([scan_image()])
+    del made.StudyInstanceUID
+    source = tmp_path / "bare.dcm"
+    made.save_as(source, enforce_file_format=True)
+    with pytest.raises(UserError, match="has no UIDs of its own"):
+        written(source, {1: LESION})
+    assert [path.name for path in tmp_path.iterdir()] == ["bare.dcm"]

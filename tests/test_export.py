@@ -1,0 +1,116 @@
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import pandas as pd
+import pytest
+from conftest import dvc, run
+
+from stages.cases.letterbox import Letterbox
+from stages.export import Expected, check, differences
+from stages.network.inference import predict
+from stages.network.unet import Network, attention_unet
+from stages.pipeline.errors import UserError
+from stages.runtime.card import Card
+from stages.runtime.conversion import averaged, write_litert, write_onnx
+from stages.runtime.litert import litert_predict
+from stages.runtime.network import digest, open_network
+from stages.scoring.answers import Fitted
+
+NETWORK = Network(encoder="none", stem=2, width=4, depth=3, decoder=(8, 8, 8, 8), dropout=0.2, class_head=True)
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
+CARD = Card("tiny", "phantom", (0, 1), 32, True, ("benign", "malignant", "normal"), Fitted().to_json())
+
+
+@pytest.fixture(scope="module")
+def networks() -> list[keras.Model]:
+    keras.utils.set_random_seed(1)
+    return [attention_unet(32, NETWORK), attention_unet(32, replace_head(False))]
+
+
+def replace_head(class_head: bool) -> Network:
+    return NETWORK.model_copy(update={"class_head": class_head})
+
+
+@pytest.mark.parametrize(("suffix", "mirror"), [("onnx", False), ("onnx", True), ("tflite", True)])
+def test_the_file_says_what_keras_says(networks: list[keras.Model], tmp_path: Path, suffix: str, mirror: bool) -> None:
+    file = tmp_path / f"tiny.{suffix}"
+    card = replace(CARD, mirror=mirror)
+    write = write_onnx if suffix == "onnx" else write_litert
+    write(averaged(networks[:1], mirror, temperature=1.0), card, half=True, path=file)
+    answer = open_network(file).predict if suffix == "onnx" else litert_predict(file)
+    expected, logits = predict(networks[0], IMAGES, mirror)
+    shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    for image, probability, classes in zip(IMAGES, expected, shares, strict=True):
+        found, found_classes = answer(image)
+        assert np.abs(found.astype(int) - probability).max() <= 1
+        assert found_classes == pytest.approx(classes, abs=2e-3)
+
+
+def test_several_networks_are_averaged_and_none_of_them_needs_a_class_head(
+    networks: list[keras.Model], tmp_path: Path
+) -> None:
+    headless = [networks[1], attention_unet(32, replace_head(False))]
+    write_onnx(averaged(headless, True, 1.0), replace(CARD, classes=()), half=False, path=tmp_path / "two.onnx")
+    network = open_network(tmp_path / "two.onnx")
+    mean = np.mean([predict(one, IMAGES, mirror=True)[0] for one in headless], axis=0)
+    for image, probability in zip(IMAGES, mean, strict=True):
+        found, classes = network.predict(image)
+        assert np.abs(found - probability).max() <= 1
+        assert classes.shape == (0,)
+
+
+def test_a_file_takes_any_number_of_images_and_half_the_weights_are_half_as_large(
+    networks: list[keras.Model], tmp_path: Path
+) -> None:
+    sizes = []
+    for half in (False, True):
+        write_onnx(averaged(networks[:1], True, 1.0), CARD, half, tmp_path / f"{half}.onnx")
+        model = onnx.load(tmp_path / f"{half}.onnx")
+        sizes.append(sum(len(tensor.raw_data) for tensor in model.graph.initializer))
+        shapes = [value.type.tensor_type.shape.dim[0].dim_param for value in (*model.graph.input, *model.graph.output)]
+        assert shapes == ["batch"] * 3
+    assert sizes[1] < 0.7 * sizes[0]
+    assert open_network(tmp_path / "True.onnx").card == CARD
+
+
+def expected(probability: int, share: float) -> Expected:
+    square, classes = np.zeros((8, 8), np.uint8), np.array([share, 1 - share, 0])
+    return Expected(square, np.full_like(square, probability), classes, Letterbox.fit(16, 16, 8))
+
+
+def test_differences_are_the_largest_ones_and_count_the_pixels_whose_mask_changes() -> None:
+    answer = np.full((8, 8), 128, np.uint8), np.array([0.5, 0.5, 0])
+    found = differences(lambda _: answer, [expected(128, 0.5), expected(77, 0.25)], Fitted())
+    assert found == {
+        "images": 2,
+        "probability": 0.2,
+        "class_probability": 0.25,
+        "mask_pixels_changed": 256,
+        "mask_pixels": 512,
+    }
+    check({"fold-0": found}, bound=0.3)
+    with pytest.raises(UserError, match=r"fold-0: .* by 0\.25, more than export\.bound"):
+        check({"fold-0": found}, bound=0.22)
+
+
+def test_the_run_exports_all_its_folds_and_proves_each_and_their_mean(clone: Path) -> None:
+    proof = json.loads((clone / "metrics/export/onnx.json").read_text())
+    file = clone / "models/attention-unet.onnx"
+    assert (proof["bytes"], proof["sha256"]) == (file.stat().st_size, digest(file))
+    folds = pd.read_csv(clone / "data/folds.csv")["fold"]
+    tested = {"fold-0": (folds == 0).sum(), "fold-1": (folds == 1).sum(), "average": (folds < 2).sum()}
+    assert {name: proof[name]["images"] for name in tested} == tested
+    assert max(proof[name]["probability"] for name in tested) < 0.05
+    card = open_network(file).card
+    fitted = json.loads((clone / "metrics/postprocess.json").read_text())
+    assert (card.data, card.folds, card.size, card.mirror) == ("phantom", (0, 1), 64, True)
+    assert card.postprocess == fitted.get("all", fitted["fold-0"])
+
+
+def test_exporting_again_makes_the_same_bytes(working_copy: Path) -> None:
+    dvc(working_copy, "repro", "--force", "--single-item", "export@onnx", PYTHONHASHSEED="7")
+    assert run(working_copy, "git", "status", "--porcelain") == ""
