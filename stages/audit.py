@@ -1,40 +1,31 @@
 """Group the frames that repeat one another, and flag what is doubtful, each with the evidence.
 
-Writes data/groups.csv, a row an image: group, the most similar image of the group and how similar it is; `conflict`
-where the group lies in several classes; flags with the figures they rest on (stages/repeats/quality.py); and `dropped`,
-which says why an image is not used: `conflict`, `repeat` or `no`. Counts go to metrics/audit.json. How repeats are
-found: stages/repeats/duplicates.py.
+Writes data/groups.csv, a row an image: its patient; `frame`, the same for all repeats of one; `group`, which joins
+frames and patients; the most similar image of the frame and how similar it is; `conflict` where the frame is filed
+under several classes, and `several_patients`; flags with the figures they rest on (stages/repeats/quality.py); and
+`dropped`, which says why an image is not used: `conflict`, `repeat` or `no`. Counts go to metrics/audit.json. How
+repeats are found: stages/repeats/duplicates.py.
 """
 
 import json
-import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
 from pydantic import Field, model_validator
 
+from stages.cases.classes import UNTOLD
 from stages.cases.folds import GROUPS
-from stages.cases.images import pixel_digest, read_grey
-from stages.cases.release import RAW, Case, read_merged_mask, scan
-from stages.pipeline.arrays import Grey
-from stages.pipeline.engine import map_on_all_cores
+from stages.cases.groups import by_patient, join
+from stages.cases.raw import RAW, read_cases
 from stages.pipeline.errors import command
 from stages.pipeline.files import written_aside
 from stages.pipeline.params import Real, Section, Seed, load
-from stages.repeats.duplicates import SIDE, Features, Pair, candidates, describe, exact, group, thumbnail, verify
-from stages.repeats.quality import (
-    BURNED_PIXELS,
-    FLAGS,
-    LOW_CONTRAST,
-    border_pixels,
-    burned_pixels,
-    contrast,
-    parts,
-    summarise,
-)
+from stages.repeats.duplicates import Pair, group
+from stages.repeats.quality import BURNED_PIXELS, FLAGS, LOW_CONTRAST, summarise
+from stages.repeats.search import find_pairs
 
 AUDIT = Path("metrics/audit.json")
 
@@ -66,48 +57,14 @@ class Params(Section):
     audit: Audit
 
 
-def examine(case: Case) -> tuple[Grey, Features, str, dict[str, Any]]:
-    """An image's thumbnail and features for the search, the digest of its pixels, and its row of figures and flags."""
-    image = read_grey(case.image)
-    mask = read_merged_mask(case, *image.shape)
-    square = thumbnail(image)
-    row = {
-        "id": case.id,
-        "class": case.cls,
-        "burned_pixels": burned_pixels(image),
-        "mask_pixels": int(mask.sum()),
-        "border_pixels": border_pixels(mask),
-        "mask_parts": parts(mask),
-        "masks": len(case.masks),
-        "contrast": contrast(image),
-    }
-    return square, describe(square), pixel_digest(image), row
-
-
-def find_pairs(cases: Sequence[Case], seed: int) -> tuple[list[Pair], pd.DataFrame]:
-    """All verified pairs of repeated frames, and the figures of each image."""
-    with tempfile.TemporaryFile() as file:
-        # On disk, so that memory holds no more than the keypoints, however many images there are.
-        squares = np.memmap(file, np.uint8, "w+", shape=(len(cases), SIDE, SIDE))
-        features, digests, rows = [], [], []
-        for position, found in enumerate(map_on_all_cores(examine, cases, "examine")):
-            squares[position] = found[0]
-            features.append(found[1])
-            digests.append(found[2])
-            rows.append(found[3])
-        likely = candidates(features, seed)
-        verified = map_on_all_cores(lambda candidate: verify(squares, features, candidate), likely, "compare")
-        pairs = [pair for pair in verified if pair] + exact(digests)
-    return pairs, pd.DataFrame(rows)
-
-
 def tabulate(figures: pd.DataFrame, pairs: Iterable[Pair], audit: Audit) -> pd.DataFrame:
     """The table of groups.csv."""
     pairs = list(pairs)
-    groups = group(len(figures), pairs, audit.weak_similarity, audit.similarity)
-    table = figures[["id", "class"]].assign(group=groups)
-    table = table.join(_nearest(pairs, groups, figures["id"]))
-    table["conflict"] = table.groupby("group")["class"].transform("nunique") > 1
+    frames = group(len(figures), pairs, audit.weak_similarity, audit.similarity)
+    table = figures[["id", "class", "patient"]].assign(frame=frames, group=join(frames, by_patient(figures["patient"])))
+    table = table.join(_nearest(pairs, frames, figures["id"]))
+    table["conflict"] = conflicts(table)
+    table["several_patients"] = table["patient"].mask(table["patient"] == "").groupby(frames).transform("nunique") > 1
     table["marks"] = figures["burned_pixels"] >= BURNED_PIXELS
     table["mask_empty_in_lesion_class"] = (figures["mask_pixels"] == 0) & (figures["class"] != "normal")
     table["mask_touches_border"] = figures["border_pixels"] > 0
@@ -117,13 +74,21 @@ def tabulate(figures: pd.DataFrame, pairs: Iterable[Pair], audit: Audit) -> pd.D
     return table.join(figures[evidence]).assign(dropped=dropped(table, audit))
 
 
-def _nearest(pairs: Sequence[Pair], groups: np.ndarray, ids: pd.Series) -> pd.DataFrame:
-    """The most similar image of the same group, its similarity and whether it is a mirror image; empty for a single."""
+def conflicts(table: pd.DataFrame) -> pd.Series:
+    """Whether the frame of each image is filed under classes that exclude each other; `lesion` may be of any kind."""
+    lesion, told = table["class"] != "normal", table["class"].mask(table["class"] == UNTOLD)
+    return (told.groupby(table["frame"]).transform("nunique") > 1) | (
+        lesion.groupby(table["frame"]).transform("nunique") > 1
+    )
+
+
+def _nearest(pairs: Sequence[Pair], frames: np.ndarray, ids: pd.Series) -> pd.DataFrame:
+    """The most similar image of the same frame, its similarity and whether it is a mirror image; empty for a single."""
     rows = [
         (a, b, pair.similarity, pair.mirrored)
         for pair in pairs
         for a, b in ((pair.first, pair.second), (pair.second, pair.first))
-        if groups[a] == groups[b]
+        if frames[a] == frames[b]
     ]
     links = pd.DataFrame(rows, columns=["image", "nearest", "similarity", "mirrored"])
     best = links.sort_values(["image", "similarity", "nearest"], ascending=[True, False, True]).groupby("image").first()
@@ -134,7 +99,7 @@ def dropped(table: pd.DataFrame, audit: Audit) -> pd.Series:
     """Why each image is not used, by the choices of params.yaml; of the repeats of a frame the first one is kept."""
     reason = pd.Series("no", index=table.index)
     if audit.repeats == "one_per_group":
-        reason[table["group"].duplicated()] = "repeat"
+        reason[table["frame"].duplicated()] = "repeat"
     if audit.conflicts == "drop":
         reason[table["conflict"]] = "conflict"
     return reason
@@ -152,7 +117,7 @@ def write(table: pd.DataFrame, groups: Path, summary: Path) -> None:
 def main() -> None:
     """Audit data/raw."""
     loaded = load(Params)
-    pairs, figures = find_pairs(scan(RAW), loaded.seed)
+    pairs, figures = find_pairs(read_cases(RAW), loaded.seed)
     table = tabulate(figures, pairs, loaded.audit)
     write(table, GROUPS, AUDIT)
     print(json.dumps(summarise(table), indent=2))

@@ -14,7 +14,7 @@ from pydantic import Field
 from stages.cases.images import read_grey
 from stages.cases.letterbox import Letterbox
 from stages.cases.prepared import IMAGES, INDEX, MASKS, PREPARED
-from stages.cases.release import RAW, Case, read_merged_mask, scan
+from stages.cases.raw import RAW, Case, read_cases, read_merged_mask
 from stages.pipeline.arrays import Grey, Mask
 from stages.pipeline.engine import map_on_all_cores
 from stages.pipeline.errors import command
@@ -59,7 +59,7 @@ def prepare(cases: list[Case], size: int, folder: Path) -> None:
 def main() -> None:
     """Prepare data/raw."""
     size = load(Params).prepare.size
-    cases = scan(RAW)
+    cases = read_cases(RAW)
     with written_aside(PREPARED) as folder:
         folder.mkdir()
         prepare(cases, size, folder)

@@ -16,6 +16,7 @@ from stages.cases.folds import FOLDS, GROUPS, UNUSED
 from stages.pipeline.errors import UserError, command
 from stages.pipeline.files import written_aside
 from stages.pipeline.params import Section, Seed, load
+from stages.pipeline.tables import read_table
 
 
 class Split(Section):
@@ -44,8 +45,8 @@ def assign_folds(classes: pd.Series, groups: pd.Series, folds: int, seed: int) -
     """
     if groups.nunique() < folds:
         raise UserError(
-            f"split.folds is {folds}, but the images form {groups.nunique()} groups of repeats and a group is never "
-            "cut. Lower split.folds or add images."
+            f"split.folds is {folds}, but the images form {groups.nunique()} groups of patients and repeats, "
+            "and a group is never cut. Lower split.folds or add images."
         )
     if classes.value_counts().max() < folds:
         raise UserError(f"split.folds is {folds}, but no class has as many images. Lower split.folds or add images.")
@@ -60,10 +61,12 @@ def assign_folds(classes: pd.Series, groups: pd.Series, folds: int, seed: int) -
 
 
 def check_folds(table: pd.DataFrame, folds: int) -> None:
-    """Raise RuntimeError where a group lies in two folds, an image in none, or a fold is empty."""
-    crossing = table.groupby("group")["fold"].nunique()
-    if (crossing > 1).any():
-        raise RuntimeError(f"groups in more than one fold: {crossing.index[crossing > 1].tolist()}")
+    """Raise RuntimeError where a group, a frame or a known patient lies in two folds; UserError where one is empty."""
+    known = table.assign(patient=table["patient"].mask(table["patient"] == ""))
+    for name in ("group", "frame", "patient"):
+        crossing = known.groupby(name)["fold"].nunique()
+        if (crossing > 1).any():
+            raise RuntimeError(f"{name} in more than one fold: {crossing.index[crossing > 1].tolist()}")
     if set(table["fold"]) != set(range(folds)):
         raise UserError(f"split.folds is {folds}, but some folds stay empty: lower it or add images.")
 
@@ -72,7 +75,7 @@ def check_folds(table: pd.DataFrame, folds: int) -> None:
 def main() -> None:
     """Split the groups of data/groups.csv."""
     loaded = load(Params)
-    table = pd.read_csv(GROUPS)[["id", "class", "group", "dropped"]].assign(fold=UNUSED)
+    table = read_table(GROUPS)[["id", "class", "patient", "frame", "group", "dropped"]].assign(fold=UNUSED)
     used = table["dropped"] == "no"
     table.loc[used, "fold"] = assign_folds(
         table.loc[used, "class"], table.loc[used, "group"], loaded.split.folds, loaded.seed
@@ -80,7 +83,7 @@ def main() -> None:
     check_folds(table[used], loaded.split.folds)
     print(pd.crosstab(table["fold"], table["class"], margins=True))
     with written_aside(FOLDS) as aside:
-        table.drop(columns="dropped").to_csv(aside, index=False)
+        table.drop(columns=["patient", "frame", "dropped"]).to_csv(aside, index=False)
 
 
 if __name__ == "__main__":

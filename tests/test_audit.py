@@ -10,24 +10,30 @@ from pydantic import ValidationError
 
 from stages import audit, download
 from stages.audit import Audit, Params
-from stages.cases.release import scan
+from stages.cases.raw import Case, read_cases, write_table
 from stages.pipeline.params import load
 from stages.repeats.duplicates import Pair
+from stages.repeats.search import find_pairs
+from stages.sources.release import scan
 
 DEFAULT = load(Params).audit
 
 
-def run(root: Path, choices: Audit = DEFAULT) -> pd.DataFrame:
-    pairs, figures = audit.find_pairs(scan(root), seed=0)
-    return audit.tabulate(figures, pairs, choices)
+def tabulate(cases: list[Case]) -> pd.DataFrame:
+    pairs, figures = find_pairs(cases, seed=0)
+    return audit.tabulate(figures, pairs, DEFAULT)
+
+
+def run(root: Path) -> pd.DataFrame:
+    return tabulate(scan(root))
 
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What was planted in a phantom of 150 images, and what the audit says of it."""
     folder = tmp_path_factory.mktemp("phantom")
-    download.write_phantom(folder, 150, seed=5)
-    return pd.read_csv(folder / "planted.csv"), run(folder)
+    write_table(folder, download.write_phantom(folder, 150, seed=5))
+    return pd.read_csv(folder / "planted.csv"), tabulate(read_cases(folder))
 
 
 def pairs_of(groups: pd.Series) -> set[tuple[int, int]]:
@@ -37,7 +43,7 @@ def pairs_of(groups: pd.Series) -> set[tuple[int, int]]:
 
 def test_the_planted_repeats_are_found_and_no_others(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     truth, table = planted
-    expected, found = pairs_of(truth["frame"]), pairs_of(table["group"])
+    expected, found = pairs_of(truth["frame"]), pairs_of(table["frame"])
     assert len(expected) > 20
     assert len(expected & found) / len(expected) >= 0.98
     assert len(expected & found) / len(found) >= 0.98
@@ -59,15 +65,60 @@ def test_conflicts_are_the_frames_filed_under_two_classes(planted: tuple[pd.Data
 
 def test_every_repeat_names_its_nearest_image_and_no_single_does(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     _, table = planted
-    repeated = table["group"].duplicated(keep=False)
+    repeated = table["frame"].duplicated(keep=False)
     assert (table["nearest"].notna() == repeated).all()
-    group_of = table.set_index("id")["group"]
-    assert (group_of[table.loc[repeated, "nearest"]].to_numpy() == table.loc[repeated, "group"]).all()
+    frame_of = table.set_index("id")["frame"]
+    assert (frame_of[table.loc[repeated, "nearest"]].to_numpy() == table.loc[repeated, "frame"]).all()
     assert table.loc[repeated, "similarity"].min() >= DEFAULT.weak_similarity
 
 
+def test_groups_join_frames_and_patients(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    truth, table = planted
+    assert table["patient"].tolist() == truth["patient"].tolist()
+    assert table["group"].nunique() < min(table["frame"].nunique(), table["patient"].nunique())
+    for name in ("frame", "patient"):
+        assert (table.groupby(name)["group"].nunique() == 1).all()
+
+
+def test_frames_filed_under_several_patients_are_told(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    truth, table = planted
+    expected = truth.groupby("frame")["patient"].transform("nunique") > 1
+    assert expected.any()
+    assert (table["several_patients"] == expected).all()
+    assert audit.summarise(table)["flagged"]["several_patients"] == expected.sum()
+
+
+def test_an_unknown_patient_joins_nothing() -> None:
+    figures = pd.DataFrame({"id": list("abcd"), "class": "benign", "patient": ["", "", "P", "P"], "burned_pixels": 0})
+    figures = figures.assign(mask_pixels=1, border_pixels=0, mask_parts=1, masks=1, contrast=99)
+    table = audit.tabulate(figures, [Pair(1, 2, 0.99, mirrored=False, same_view=True)], DEFAULT)
+    assert table["frame"].tolist() == [0, 1, 1, 2]
+    assert table["group"].tolist() == [0, 1, 1, 1]
+    assert not table["several_patients"].any()
+    assert audit.summarise(table)["images_of_unknown_patients"] == 2
+
+
+@pytest.mark.parametrize(
+    ("classes", "conflict"),
+    [
+        ("bb", False),
+        ("bm", True),
+        ("bl", False),
+        ("ll", False),
+        ("ln", True),
+        ("bn", True),
+        ("nn", False),
+        ("blm", True),
+    ],
+)
+def test_a_lesion_of_unknown_kind_contradicts_normal_alone(classes: str, conflict: bool) -> None:
+    names = {"b": "benign", "m": "malignant", "l": "lesion", "n": "normal"}
+    table = pd.DataFrame({"class": [names[cls] for cls in classes] + ["normal"], "frame": [0] * len(classes) + [1]})
+    assert audit.conflicts(table).tolist() == [conflict] * len(classes) + [False]
+
+
 def test_conflicts_can_be_kept_or_repeats_thinned_out() -> None:
-    table = pd.DataFrame({"group": [0, 0, 1, 1, 2], "conflict": [True, True, False, False, False]})
+    table = pd.DataFrame({"frame": [0, 0, 1, 1, 2], "conflict": [True, True, False, False, False]})
     keep = DEFAULT.model_copy(update={"conflicts": "keep", "repeats": "group"})
     thin = DEFAULT.model_copy(update={"conflicts": "drop", "repeats": "one_per_group"})
     assert audit.dropped(table, keep).tolist() == ["no"] * 5
@@ -111,7 +162,7 @@ def test_one_or_two_images_are_audited(release: Path, images: int) -> None:
             path.unlink()
     table = run(release)
     assert table["group"].tolist() == list(range(images))
-    assert audit.summarise(table)["groups_with_repeats"] == 0
+    assert audit.summarise(table)["frames_with_repeats"] == 0
 
 
 def test_a_tiny_image_is_audited(release: Path, write: Write) -> None:
@@ -134,7 +185,7 @@ def test_the_files_hold_every_image_and_counts_that_add_up(release: Path, tmp_pa
 
 
 def test_a_pair_below_the_threshold_is_no_repeat() -> None:
-    figures = pd.DataFrame({"id": ["a", "b"], "class": "benign", "burned_pixels": 0, "mask_pixels": 1})
+    figures = pd.DataFrame({"id": ["a", "b"], "class": "benign", "patient": "", "burned_pixels": 0, "mask_pixels": 1})
     figures = figures.assign(border_pixels=0, mask_parts=1, masks=1, contrast=99)
     table = audit.tabulate(figures, [Pair(0, 1, 0.24, mirrored=False, same_view=True)], DEFAULT)
     assert table["group"].tolist() == [0, 1]

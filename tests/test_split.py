@@ -5,8 +5,41 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.cases.folds import UNUSED, subsets
+from stages.cases.groups import by_patient, join
 from stages.pipeline.errors import UserError
 from stages.split import assign_folds, check_folds
+
+CROWD = st.lists(
+    st.tuples(st.sampled_from(["benign", "lesion", "normal"]), st.integers(0, 40), st.sampled_from(["", *"ABCDEFGH"])),
+    min_size=5,
+    max_size=80,
+)
+
+
+@settings(deadline=None)
+@given(CROWD, st.integers(3, 5), st.integers(0, 10))
+def test_neither_a_frame_nor_a_patient_is_in_two_folds(
+    images: list[tuple[str, int, str]], folds: int, seed: int
+) -> None:
+    table = pd.DataFrame(images, columns=["class", "frame", "patient"])
+    table["group"] = join(table["frame"].to_numpy(), by_patient(table["patient"]))
+    try:
+        table["fold"] = assign_folds(table["class"], table["group"], folds, seed)
+    except UserError:
+        return
+    assert (table.groupby("frame")["fold"].nunique() == 1).all()
+    assert (table[table["patient"] != ""].groupby("patient")["fold"].nunique() == 1).all()
+
+
+@given(CROWD)
+def test_what_shares_neither_frame_nor_patient_with_anything_stays_alone(images: list[tuple[str, int, str]]) -> None:
+    table = pd.DataFrame(images, columns=["class", "frame", "patient"])
+    groups = pd.Series(join(table["frame"].to_numpy(), by_patient(table["patient"])))
+    known = table["patient"].where(table["patient"] != "", table.index.astype(str))
+    alone = ~table["frame"].duplicated(keep=False) & ~known.duplicated(keep=False)
+    assert not groups[alone].duplicated().any()
+    assert groups.drop_duplicates().tolist() == list(range(groups.nunique()))
+
 
 IMAGES = st.lists(
     st.tuples(st.sampled_from(["benign", "malignant", "normal"]), st.integers(0, 30)), min_size=5, max_size=120
@@ -48,8 +81,11 @@ def test_fewer_groups_than_folds_are_refused() -> None:
 
 
 def test_a_group_in_two_folds_fails_loudly() -> None:
-    with pytest.raises(RuntimeError, match=r"\[7\]"):
-        check_folds(pd.DataFrame({"group": [7, 7, 8], "fold": [0, 1, 2]}), 3)
+    table = pd.DataFrame({"group": [1, 2, 3], "frame": [4, 5, 6], "patient": ["A", "", ""], "fold": [0, 1, 2]})
+    check_folds(table, 3)
+    for name, values in (("group", [7, 7, 8]), ("frame", [7, 7, 8]), ("patient", ["7", "7", ""])):
+        with pytest.raises(RuntimeError, match=rf"{name} in more than one fold: \['?7'?\]"):
+            check_folds(table.assign(**{name: values}), 3)
 
 
 def test_each_fold_is_tested_once_and_validated_once() -> None:

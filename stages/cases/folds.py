@@ -27,13 +27,14 @@ class Run(Section, extra="ignore"):
 
 
 def remove_other_folds(folder: Path, run: Sequence[int]) -> None:
-    """Remove from a folder that holds `fold-0`, `fold-1`, … those that are not run, left there by an earlier run.
+    """Remove from a folder that holds `fold-0`, `fold-1`, …, files or folders, those that are not run, left by an
+    earlier run.
 
     DVC takes such a folder as it lies; with what another run left in it, the hashes of this one would be wrong.
     """
     for path in folder.glob("fold-*"):
-        if path.name not in {f"fold-{fold}" for fold in run}:
-            shutil.rmtree(path)
+        if path.stem not in {f"fold-{fold}" for fold in run}:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
 
 
 def read_fold(description: str) -> int:

@@ -1,4 +1,4 @@
-"""Image files as arrays: decoding and merging."""
+"""Image files as arrays and back: decoding, merging, writing."""
 
 import hashlib
 from collections.abc import Sequence
@@ -17,28 +17,34 @@ _LABELS = 32
 
 
 def decode(path: Path, channels: int) -> NDArray[Any]:
-    """Decode an image file at its own depth: [height, width], or [height, width, 3] in colour; alpha is dropped.
+    """Decode an image file as `decode_bytes` does. UserError also where it is missing."""
+    try:
+        # Not cv2.imread: on Windows it can't open a path with letters outside the code page.
+        encoded = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
+    return decode_bytes(encoded, str(path), channels)
+
+
+def decode_bytes(encoded: bytes, name: str, channels: int) -> NDArray[Any]:
+    """Decode an image at its own depth: [height, width], or [height, width, 3] in colour; alpha is dropped.
 
     `channels` is OpenCV's IMREAD_GRAYSCALE (luminance), IMREAD_COLOR or IMREAD_ANYCOLOR. Pixels lie as viewers show
     them: what an orientation tag (EXIF or TIFF) calls stored turned or mirrored is put upright, image and mask alike.
-    UserError where the file is missing, damaged, no image or too large, or holds values that are no numbers.
+    UserError, which calls the image `name`, where it is damaged, no image or too large, or holds values that are no
+    numbers.
     """
     try:
-        # Not cv2.imread: on Windows it can't open a path with letters outside the code page.
-        encoded = np.frombuffer(path.read_bytes(), np.uint8)
-    except OSError as error:
-        raise UserError(f"{path}: cannot be read ({error.strerror}).") from error
-    try:
-        pixels = cv2.imdecode(encoded, channels | cv2.IMREAD_ANYDEPTH)
+        pixels = cv2.imdecode(np.frombuffer(encoded, np.uint8), channels | cv2.IMREAD_ANYDEPTH)
     except cv2.error:
         # Raised for an empty file and for a header that claims too many pixels.
         pixels = None
     if pixels is None:
         raise UserError(
-            f"{path}: not a readable image; it is damaged, in another format or of more than 2^30 pixels. Replace it."
+            f"{name}: not a readable image; it is damaged, in another format or of more than 2^30 pixels. Replace it."
         )
     if not np.isfinite(pixels).all():
-        raise UserError(f"{path}: holds values that are no finite numbers. Replace it.")
+        raise UserError(f"{name}: holds values that are no finite numbers. Replace it.")
     return np.asarray(pixels)
 
 
@@ -48,12 +54,16 @@ def pixel_digest(pixels: NDArray[Any]) -> str:
 
 
 def read_grey(path: Path) -> Grey:
-    """Read an image as uint8 [height, width] luminance.
+    """Read an image file as uint8 [height, width] luminance, of more than 8 bits as `eight_bits` has it."""
+    return eight_bits(decode(path, cv2.IMREAD_GRAYSCALE))
 
-    One of more than 8 bits is mapped by its own range, its darkest pixel to 0 and its brightest to 255, since files of
-    16 bits often hold 10 or 12; one of a single level becomes 0.
+
+def eight_bits(pixels: NDArray[Any]) -> Grey:
+    """Grey values [height, width] of any depth as uint8 of the same shape.
+
+    More than 8 bits are mapped by their own range, the darkest pixel to 0 and the brightest to 255, since files of 16
+    bits often hold 10 or 12; a single level becomes 0.
     """
-    pixels = decode(path, cv2.IMREAD_GRAYSCALE)
     if pixels.dtype == np.uint8:
         return pixels
     above = pixels.astype(np.float64) - pixels.min()
@@ -83,6 +93,12 @@ def read_mask(path: Path) -> Mask:
         f"{path}: which pixels are lesion cannot be told: it is neither of two values, nor of labels from 0 to "
         f"{_LABELS - 1}, nor black and white with soft edges. Make lesions white and all else black."
     )
+
+
+def write_png(path: Path, pixels: NDArray[np.uint8]) -> None:
+    """Write a picture uint8 [height, width]; its folder is there."""
+    # Not cv2.imwrite, for the same reason as in `decode`.
+    path.write_bytes(cv2.imencode(".png", pixels)[1].tobytes())
 
 
 def merge_masks(masks: Sequence[Mask]) -> Mask:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from stages.cases.classes import CLASSES
 from stages.cases.letterbox import Letterbox
+from stages.pipeline.tables import read_table
 
 PREPARED = Path("data/prepared")
 IMAGES, MASKS, INDEX = "images.npy", "masks.npy", "index.csv"
@@ -39,8 +40,8 @@ class Prepared:
 
     @property
     def classes(self) -> NDArray[np.int64]:
-        """The class of each image, as its place in CLASSES."""
-        return np.array([CLASSES.index(name) for name in self.index["class"]], np.int64)
+        """The class of each image, as its place in CLASSES; -1 where benign or malignant is not told."""
+        return pd.Index(CLASSES).get_indexer(pd.Index(self.index["class"]))
 
     @property
     def size(self) -> int:
@@ -50,7 +51,7 @@ class Prepared:
 
 def read_index(folder: Path) -> pd.DataFrame:
     """The table of ids, classes and letterbox geometries alone."""
-    return pd.read_csv(folder / INDEX)
+    return read_table(folder / INDEX)
 
 
 def letterboxes(index: pd.DataFrame) -> list[Letterbox]:

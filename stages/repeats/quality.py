@@ -11,6 +11,7 @@ from stages.pipeline.arrays import Grey, Mask
 # The flags of groups.csv, in the order of its columns.
 FLAGS = (
     "conflict",
+    "several_patients",
     "marks",
     "mask_empty_in_lesion_class",
     "mask_touches_border",
@@ -54,14 +55,18 @@ def border_pixels(mask: Mask) -> int:
 
 
 def summarise(table: pd.DataFrame) -> dict[str, Any]:
-    """Counts of images, groups, flags and what is dropped, of the table in groups.csv."""
-    members = table.groupby("group").size()
+    """Counts of images, patients, frames, groups, flags and what is dropped, of the table in groups.csv."""
+    members, known = table.groupby("frame").size(), table["patient"] != ""
     return {
         "images": len(table),
-        "groups": len(members),
-        "groups_with_repeats": int((members > 1).sum()),
+        "patients": int(table.loc[known, "patient"].nunique()),
+        "images_of_unknown_patients": int((~known).sum()),
+        "frames": len(members),
+        "frames_with_repeats": int((members > 1).sum()),
         "images_with_repeats": int(members[members > 1].sum()),
-        "largest_group": int(members.max()),
+        "largest_frame": int(members.max()),
+        "groups": int(table["group"].nunique()),
+        "largest_group": int(table.groupby("group").size().max()),
         "flagged": {flag: int(table[flag].sum()) for flag in FLAGS},
         "dropped": {reason: int((table["dropped"] == reason).sum()) for reason in ("conflict", "repeat")},
     }

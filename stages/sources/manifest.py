@@ -9,7 +9,7 @@ from pathlib import Path
 import cv2
 
 from stages.cases.images import decode, pixel_digest
-from stages.cases.release import Case
+from stages.cases.raw import Case
 from stages.pipeline.engine import map_on_all_cores
 from stages.pipeline.errors import UserError
 

@@ -6,15 +6,21 @@ follow the descriptors of BI-RADS: benign ones are smooth and wider than tall, m
 blurred, with a shadow. It looks like BUSI from a distance and is no substitute for it.
 """
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
 
 import cv2
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
+from pydantic import Field as PydanticField
 
 from stages.cases.classes import CLASSES
+from stages.cases.raw import Case, image_file, mask_file, write_pictures
 from stages.pipeline.arrays import Grey, Mask
+from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.params import Positive, Real, Section, Share
 
 Field: TypeAlias = NDArray[np.floating]
 
@@ -26,6 +32,9 @@ _CONFLICT_SHARE = 0.12
 _OTHER_LESION = {"benign": "malignant", "malignant": "benign"}
 _MARKED_SHARE = 0.4
 _TWO_LESIONS_SHARE = 0.06
+# Of the frames, those of a patient who has one already; of the repeats, those filed under another name.
+_SEVERAL_FRAMES_SHARE = 0.2
+_RENAMED_SHARE = 0.1
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
@@ -33,9 +42,21 @@ RepeatKind = Literal["", "exact", "crop", "rescale", "gain", "mirror", "marks"]
 _REPEAT_KINDS: tuple[RepeatKind, ...] = ("exact", "crop", "rescale", "gain", "mirror", "marks")
 
 
+class Scanner(Section):
+    """What the probe and its settings do to the image."""
+
+    gain: Real
+    noise: Share
+    depth: Positive
+    sector: Annotated[Real, PydanticField(ge=0, le=120)]
+
+
+LINEAR = Scanner(gain=0.0, noise=0.0, depth=1.0, sector=0.0)
+
+
 @dataclass(frozen=True)
 class Plan:
-    """What one image is to show: its class and number, the frame that it repeats or its own, and marks."""
+    """What one image is to show: its class and number, the frame that it repeats or its own, marks and patient."""
 
     cls: str
     number: int
@@ -43,6 +64,7 @@ class Plan:
     frame_cls: str
     repeat: RepeatKind
     marks: bool
+    patient: str = ""
 
     @property
     def id(self) -> str:
@@ -56,6 +78,22 @@ class Picture:
 
     image: Grey
     masks: list[Mask]
+
+
+def write_phantom(folder: Path, images: int, seed: int, scanner: Scanner = LINEAR) -> list[Case]:
+    """Draw the phantom data set, and write what was planted where to planted.csv."""
+    plans = plan(images, seed)
+    for cls in CLASSES:
+        (folder / cls).mkdir()
+    cases = []
+    pictures = map_on_all_cores(lambda planned: draw(planned, seed, scanner), plans, "draw")
+    for planned, picture in zip(plans, pictures, strict=True):
+        masks = tuple(mask_file(folder, planned.cls, planned.id, number) for number in range(len(picture.masks)))
+        cases.append(Case(planned.id, planned.cls, image_file(folder, planned.cls, planned.id), masks, planned.patient))
+        write_pictures(cases[-1], picture.image, picture.masks)
+    planted = pd.DataFrame([asdict(planned) | {"id": planned.id, "class": planned.cls} for planned in plans])
+    planted[["id", "class", "patient", "frame", "repeat", "marks"]].to_csv(folder / "planted.csv", index=False)
+    return cases
 
 
 def plan(images: int, seed: int) -> list[Plan]:
@@ -79,12 +117,26 @@ def plan(images: int, seed: int) -> list[Plan]:
             plans.append(Plan(cls, numbers[cls], source.frame, source.frame_cls, kind, marks))
         else:
             plans.append(Plan(cls, numbers[cls], frame, cls, "", marks))
-    return sorted(plans, key=lambda known: (known.cls, known.number))
+    return sorted(_with_patients(plans, seed), key=lambda known: (known.cls, known.number))
 
 
-def draw(planned: Plan, seed: int) -> Picture:
+def _with_patients(plans: list[Plan], seed: int) -> list[Plan]:
+    """The same plans with patients: some have several frames, and some repeats are filed under another patient."""
+    rng = np.random.default_rng((seed, 4))
+    patient_of: dict[int, int] = {}
+    named = []
+    for number, planned in enumerate(plans):
+        if planned.frame not in patient_of:
+            again = bool(patient_of) and rng.random() < _SEVERAL_FRAMES_SHARE
+            patient_of[planned.frame] = int(rng.choice(list(patient_of.values()))) if again else number
+        renamed = bool(planned.repeat) and rng.random() < _RENAMED_SHARE
+        named.append(replace(planned, patient=f"P{number if renamed else patient_of[planned.frame]:04}"))
+    return named
+
+
+def draw(planned: Plan, seed: int, scanner: Scanner = LINEAR) -> Picture:
     """Draw one planned image; the same plan and seed give the same pixels, whatever was drawn before."""
-    picture = draw_frame(planned.frame_cls, np.random.default_rng((seed, 1, planned.frame)))
+    picture = draw_frame(planned.frame_cls, np.random.default_rng((seed, 1, planned.frame)), scanner)
     # An exact repeat carries the marks of its source, every other image its own.
     own = planned.repeat not in ("", "exact")
     key = (seed, 3, CLASSES.index(planned.cls), planned.number) if own else (seed, 2, planned.frame)
@@ -93,17 +145,18 @@ def draw(planned: Plan, seed: int) -> Picture:
     return Picture(draw_marks(picture, rng), picture.masks) if planned.marks else picture
 
 
-def draw_frame(cls: str, rng: np.random.Generator) -> Picture:
+def draw_frame(cls: str, rng: np.random.Generator, scanner: Scanner = LINEAR) -> Picture:
     """Draw a new frame of a class, of a random size from about 300 to 700 pixels."""
     height = int(rng.integers(300, 560))
     width = int(height * rng.uniform(1.05, 1.45))
-    tissue, echo = _tissue(height, width, rng)
+    tissue, echo = _tissue(height, width, scanner.depth, rng)
     masks = []
     if cls != "normal":
         for _ in range(2 if rng.random() < _TWO_LESIONS_SHARE else 1):
             mask = _add_lesion(echo, tissue, cls, masks, rng)
             masks.append(mask)
-    return Picture(_scan_image(echo, rng), masks or [np.zeros((height, width), bool)])
+    picture = Picture(_scan_image(echo, scanner, rng), masks or [np.zeros((height, width), bool)])
+    return _fan_out(picture, np.radians(scanner.sector / 2)) if scanner.sector else picture
 
 
 # ── tissue ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -124,7 +177,7 @@ def _profile(width: int, sigma: float, rng: np.random.Generator) -> Field:
     return _smooth_noise((8, width), 8, sigma, rng)[4]
 
 
-def _tissue(height: int, width: int, rng: np.random.Generator) -> tuple[tuple[Field, Field], Field]:
+def _tissue(height: int, width: int, depth: float, rng: np.random.Generator) -> tuple[tuple[Field, Field], Field]:
     """The upper and lower bound of the gland, in rows of each column, and the echogenicity in dB [height, width]."""
     rows = np.arange(height, dtype=np.float32)[:, None]
     tilt = np.linspace(-1, 1, width, dtype=np.float32) * rng.uniform(-0.04, 0.04) * height
@@ -156,7 +209,7 @@ def _tissue(height: int, width: int, rng: np.random.Generator) -> tuple[tuple[Fi
     for bound, strength in ((skin, rng.uniform(3, 8)), (fat, rng.uniform(0, 7)), (gland, rng.uniform(3, 10))):
         echo += strength * np.exp(-(((rows - bound[None]) / (height / 180)) ** 2))
     echo += _lobules(shape, fat, gland, rng)
-    attenuation = rng.uniform(8, 26) * np.maximum(rows / height - 0.35, 0) / 0.65
+    attenuation = depth * rng.uniform(8, 26) * np.maximum(rows / height - 0.35, 0) / 0.65
     echo -= attenuation * (1 + 0.25 * _profile(width, width / 6, rng))[None]
     echo -= _column_shadows(shape, fat, rng)
     return (fat, gland), echo
@@ -292,7 +345,7 @@ def _behind(mask: Mask) -> Field:
 # ── scanner ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _scan_image(echo: Field, rng: np.random.Generator) -> Grey:
+def _scan_image(echo: Field, scanner: Scanner, rng: np.random.Generator) -> Grey:
     """Speckle, log compression and the scanner's grey curve: dB to uint8 [height, width]."""
     height, width = echo.shape
     axial, lateral = height / 480 * rng.uniform(0.8, 1.3), width / 600 * rng.uniform(1.3, 2.2)
@@ -313,8 +366,31 @@ def _scan_image(echo: Field, rng: np.random.Generator) -> Grey:
     decibel = cv2.GaussianBlur(decibel, (0, 0), height / 480 * rng.uniform(0.6, 1.0))
     white = np.percentile(decibel, 99.5)
     span = rng.uniform(34, 46)
-    grey = np.clip((decibel - white + span) / span, 0, 1) ** rng.uniform(1.0, 1.6)
+    grey = np.clip((decibel + scanner.gain - white + span) / span, 0, 1) ** rng.uniform(1.0, 1.6)
+    if scanner.noise:
+        # Of the electronics, so that it grows with the amplification of the depth.
+        deep = np.linspace(0, 1, height, dtype=np.float32)[:, None]
+        grey = np.clip(grey + scanner.noise * deep * rng.standard_normal(grey.shape, dtype=np.float32), 0, 1)
     return np.round(255 * grey).astype(np.uint8)
+
+
+def _fan_out(picture: Picture, half: float) -> Picture:
+    """The picture as a curved probe shows it, its columns spread over twice the angle `half`, on a canvas as large."""
+    height, width = picture.image.shape
+    radius = max(0.05 * height, width / (2 * np.sin(half)) - height)
+    # Nothing of the sector is cut off: the ends of the probe lie at the upper edge, its middle below.
+    scale = height / (radius * (1 - np.cos(half)) + height)
+    y, x = np.mgrid[:height, :width].astype(np.float32)
+    across, along = (x - width / 2) / scale, y / scale + radius * np.cos(half)
+    column = (np.arctan2(across, along) / half + 1) / 2 * (width - 1)
+    row = np.hypot(across, along) - radius
+
+    def mapped(pixels: NDArray[np.uint8], interpolation: int) -> NDArray[np.uint8]:
+        moved = cv2.remap(pixels, column.astype(np.float32), row.astype(np.float32), interpolation)
+        return np.asarray(moved, np.uint8)
+
+    masks = [mapped(mask.astype(np.uint8), cv2.INTER_NEAREST) > 0 for mask in picture.masks]
+    return Picture(mapped(picture.image, cv2.INTER_LINEAR), masks)
 
 
 # ── repeats and marks ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from conftest import Write
 
-from stages.cases.release import scan
 from stages.pipeline.errors import UserError
 from stages.sources import manifest
+from stages.sources.release import scan
 
 
 @pytest.fixture

@@ -73,6 +73,26 @@ def test_an_exact_repeat_has_the_pixels_of_its_frame_marks_included() -> None:
     assert np.array_equal(phantom.draw(first, seed=0).image, phantom.draw(again, seed=0).image)
 
 
+def test_the_default_scanner_changes_nothing_and_every_setting_does() -> None:
+    frame = phantom.draw_frame("benign", np.random.default_rng(4))
+    same = phantom.draw_frame("benign", np.random.default_rng(4), phantom.LINEAR)
+    assert np.array_equal(frame.image, same.image)
+    for setting in ({"gain": -6.0}, {"noise": 0.1}, {"depth": 2.0}, {"sector": 60.0}):
+        other = phantom.draw_frame("benign", np.random.default_rng(4), phantom.LINEAR.model_copy(update=setting))
+        assert other.image.shape == frame.image.shape
+        assert not np.array_equal(other.image, frame.image)
+        assert np.array_equal(other.masks[0], frame.masks[0]) == ("sector" not in setting)
+
+
+@pytest.mark.parametrize("sector", [10.0, 60.0, 120.0])
+def test_a_sector_keeps_the_lesion_and_is_black_outside(sector: float) -> None:
+    scanner = phantom.LINEAR.model_copy(update={"sector": sector})
+    for seed in range(3):
+        picture = phantom.draw_frame("malignant", np.random.default_rng(seed), scanner)
+        assert picture.masks[0].any()
+        assert not picture.image[0, 0] and not picture.image[0, -1]
+
+
 def test_marks_change_few_pixels_and_no_mask() -> None:
     frame = phantom.draw_frame("malignant", np.random.default_rng(2))
     marked = phantom.draw_marks(frame, np.random.default_rng(2))

@@ -1,34 +1,19 @@
 """The BUSI release layout: `<class>/<class> (<n>).png` with its masks `<class> (<n>)_mask.png`, `_mask_1.png`, …"""
 
 import re
+import shutil
 from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
-from stages.cases.classes import CLASSES
-from stages.cases.images import merge_masks, read_mask
-from stages.pipeline.arrays import Mask
+from stages.cases.classes import LABELS
+from stages.cases.images import read_grey
+from stages.cases.raw import Case, image_file, mask_file, read_merged_mask
+from stages.pipeline.engine import map_on_all_cores
 from stages.pipeline.errors import UserError
-
-RAW = Path("data/raw")
+from stages.pipeline.litter import is_litter
 
 _FILE_NAME = re.compile(r"(?P<id>(?P<cls>[a-z]+) \((?P<number>\d+)\))(?P<mask>_mask(?:_(?P<part>\d+))?)?\.png")
-_LITTER = re.compile(r"\..*|__MACOSX|Thumbs\.db|desktop\.ini", re.IGNORECASE)
-
-
-@dataclass(frozen=True)
-class Case:
-    """One image of a release and its masks, at least one; `id` is the file stem, such as `benign (12)`."""
-
-    id: str
-    cls: str
-    image: Path
-    masks: tuple[Path, ...]
-
-
-def is_litter(path: Path, folder: Path) -> bool:
-    """Whether a path below `folder` is or lies in what operating systems leave there: `._a.png`, `__MACOSX`, …"""
-    return any(_LITTER.fullmatch(part) for part in path.relative_to(folder).parts)
 
 
 def find_root(folder: Path) -> Path:
@@ -37,12 +22,12 @@ def find_root(folder: Path) -> Path:
     UserError where there is none or more than one.
     """
     roots = {
-        path.parent for cls in CLASSES for path in folder.rglob(cls) if path.is_dir() and not is_litter(path, folder)
+        path.parent for cls in LABELS for path in folder.rglob(cls) if path.is_dir() and not is_litter(path, folder)
     }
     if len(roots) != 1:
         found = "none" if not roots else ", ".join(sorted(str(root.relative_to(folder)) for root in roots))
         raise UserError(
-            f"{folder}: expected the class folders {', '.join(CLASSES)} in one place, found {found}. "
+            f"{folder}: expected the class folders {', '.join(LABELS)} in one place, found {found}. "
             "The layout is `benign/benign (1).png` with `benign/benign (1)_mask.png`."
         )
     return roots.pop()
@@ -56,24 +41,45 @@ def scan(root: Path) -> list[Case]:
     """
     folders = sorted(path for path in root.iterdir() if path.is_dir() and not is_litter(path, root))
     for folder in folders:
-        if folder.name not in CLASSES:
+        if folder.name not in LABELS:
             raise UserError(
-                f"{folder}: unknown class folder; the classes are {', '.join(CLASSES)}. Rename or remove it."
+                f"{folder}: unknown class folder; the classes are {', '.join(LABELS)}. Rename or remove it."
             )
     cases = [case for folder in folders for case in _scan_class(folder)]
     if not cases:
-        raise UserError(f"{root}: holds none of the class folders {', '.join(CLASSES)}.")
+        raise UserError(f"{root}: holds none of the class folders {', '.join(LABELS)}.")
     return cases
 
 
-def read_merged_mask(case: Case, height: int, width: int) -> Mask:
-    """All masks of a case merged: bool [height, width]; UserError where one has another size."""
-    masks = [read_mask(path) for path in case.masks]
-    for path, mask in zip(case.masks, masks, strict=True):
-        if mask.shape != (height, width):
-            found = f"{mask.shape[1]}×{mask.shape[0]}"
-            raise UserError(f"{path}: is {found} pixels, its image {width}×{height}. Replace the one that is wrong.")
-    return merge_masks(masks)
+def copy_release(source: Path, folder: Path) -> list[Case]:
+    """Copy the class folders found below `source` to `folder`, and decode every file.
+
+    UserError where there are none, where a file is unreadable or misfits, and naming all normal images with a lesion.
+    """
+    cases = [_copy(case, folder) for case in scan(find_root(source))]
+    lesions = map_on_all_cores(_shows_lesion, cases, "check")
+    wrong = [case for case, lesion in zip(cases, lesions, strict=True) if lesion and case.cls == "normal"]
+    if wrong:
+        raise UserError(
+            f"{', '.join(f'{case.cls}/{case.image.name}' for case in wrong)}: filed as normal, but the mask shows a "
+            "lesion. Make the mask all black, or file the image under another class."
+        )
+    return cases
+
+
+def _copy(case: Case, folder: Path) -> Case:
+    """The copy of a case below another folder, its masks numbered without gaps."""
+    image = image_file(folder, case.cls, case.id)
+    masks = tuple(mask_file(folder, case.cls, case.id, number) for number in range(len(case.masks)))
+    image.parent.mkdir(exist_ok=True)
+    for source, target in zip((case.image, *case.masks), (image, *masks), strict=True):
+        shutil.copyfile(source, target)
+    return replace(case, image=image, masks=masks)
+
+
+def _shows_lesion(case: Case) -> bool:
+    height, width = read_grey(case.image).shape
+    return bool(read_merged_mask(case, height, width).any())
 
 
 def _scan_class(folder: Path) -> list[Case]:

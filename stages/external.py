@@ -1,0 +1,175 @@
+"""Score the networks on external test sets, on which none of them was trained, chosen or tuned.
+
+`external` in params.yaml names case tables, or folders and zips in the layout of BUSI. Each is verified like own data;
+images that repeat one of data/raw are left out; the probabilities of all folds' networks are averaged; the
+post-processing is the one that was fitted, and scores and figures follow the same rules as those of the test images.
+Writes metrics/external.csv (a row an image before and after post-processing, `subset` being the name of the set) and
+metrics/external.json (figures, and by what they differ from the internal test). Without a set it does nothing else.
+"""
+
+import json
+import tempfile
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any
+
+import keras
+import numpy as np
+import pandas as pd
+from pydantic import Field
+from tqdm import tqdm
+
+from stages.cases.folds import Run, remove_other_folds
+from stages.cases.groups import by_patient, join
+from stages.cases.images import read_grey
+from stages.cases.letterbox import Letterbox
+from stages.cases.raw import RAW, Case, read_cases, read_merged_mask
+from stages.network import device, model_files
+from stages.network.device import Hardware
+from stages.network.inference import Predict, predict
+from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.errors import UserError, command
+from stages.pipeline.files import written_aside
+from stages.pipeline.params import Positive, Real, Section, Seed, load
+from stages.repeats.duplicates import group
+from stages.repeats.quality import BURNED_PIXELS
+from stages.repeats.search import find_pairs
+from stages.scoring import figures
+from stages.scoring.answers import ALL, POSTPROCESS, Fitted, read_fitted
+from stages.scoring.error_kinds import classify
+from stages.scoring.external import FIGURES, PER_IMAGE, falls
+from stages.scoring.intervals import Intervals
+from stages.scoring.paired import PairedTest
+from stages.scoring.predictions import Prediction
+from stages.scoring.rows import Levels, score
+from stages.scoring.scores import add_scores
+from stages.sources.custom import copy_custom
+
+_BATCH = 16
+
+
+class Archives(Section, extra="ignore"):
+    """How large an archive may be."""
+
+    max_gib: Positive
+
+
+class Likeness(Section, extra="ignore"):
+    """From when on two images are of one frame."""
+
+    similarity: Real
+    weak_similarity: Real
+
+
+class Params(Section):
+    """What this stage reads of params.yaml."""
+
+    seed: Seed
+    data: Archives
+    audit: Likeness
+    split: Run
+    hardware: Hardware
+    predict: Predict
+    intervals: Intervals
+    external: dict[Annotated[str, Field(pattern=r"^[a-z0-9][\w-]*$")], Annotated[str, Field(min_length=1)]]
+
+
+def find_new(cases: Sequence[Case], loaded: Params) -> pd.DataFrame:
+    """Which of the cases repeat no image of data/raw: a row each of these, with `place`, `id`, `group` and `marks`."""
+    known = read_cases(RAW)
+    pairs, images = find_pairs([*known, *cases], loaded.seed)
+    frames = group(len(images), pairs, loaded.audit.weak_similarity, loaded.audit.similarity)
+    own, table = frames[len(known) :], images[len(known) :].reset_index(drop=True)
+    groups = join(own, by_patient(table["patient"]))
+    marks = (table["burned_pixels"] >= BURNED_PIXELS).astype(int)
+    table = pd.DataFrame({"place": range(len(cases)), "id": table["id"], "group": groups, "marks": marks})
+    return table[~np.isin(own, frames[: len(known)])]
+
+
+def predict_together(
+    networks: Sequence[keras.Model], cases: Sequence[Case], subset: str, mirror: bool
+) -> Iterator[list[Prediction]]:
+    """The mean of what the networks say, of a few cases at a time."""
+    size = networks[0].input_shape[1]
+    for start in tqdm(range(0, len(cases), _BATCH), desc=f"predict {subset}", unit="batch", disable=None):
+        batch = cases[start : start + _BATCH]
+        images = [read_grey(case.image) for case in batch]
+        boxes = [Letterbox.fit(*image.shape, size=size) for image in images]
+        squares = np.stack([box.image_in(image) for box, image in zip(boxes, images, strict=True)])
+        said = [predict(network, squares, mirror) for network in networks]
+        probability = np.round(np.mean([one for one, _ in said], axis=0)).astype(np.uint8)
+        logits = np.mean([one for _, one in said], axis=0)
+        yield [
+            Prediction(case, subset, read_merged_mask(case, box.height, box.width), box.image_out(square), of_classes)
+            for case, box, square, of_classes in zip(batch, boxes, probability, logits, strict=True)
+        ]
+
+
+def score_set(
+    name: str, cases: Sequence[Case], networks: Sequence[keras.Model], fitted: Fitted, mirror: bool
+) -> tuple[pd.DataFrame, Levels]:
+    """The scores of the images of a set, and the pixels [2, 256] of each level."""
+    scored = []
+    for predictions in predict_together(networks, cases, name, mirror):
+        scored += map_on_all_cores(partial(score, fitted), predictions)
+    scores = add_scores(pd.DataFrame([row for rows, _ in scored for row in rows]))
+    scores["kind"] = classify(scores)
+    return scores, np.sum([levels for _, levels in scored], axis=0)
+
+
+def evaluate_set(
+    name: str, archive: str, networks: Sequence[keras.Model], fitted: Fitted, loaded: Params
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The scores of a set, and what its figures can't be told from: images left out, and the calibration error."""
+    with tempfile.TemporaryDirectory(dir=RAW.parent, prefix=".partial-") as folder:
+        root = Path(folder) / "raw"
+        root.mkdir()
+        try:
+            cases = copy_custom(Path(archive), root, loaded.data.max_gib)
+        except UserError as error:
+            raise UserError(f"external.{name}: {error}") from error
+        new = find_new(cases, loaded)
+        if new.empty:
+            raise UserError(f"external.{name}: all {len(cases)} images repeat some of data/raw. Name another set.")
+        chosen = [cases[place] for place in new["place"]]
+        scores, levels = score_set(name, chosen, networks, fitted, loaded.predict.mirror)
+    left_out = sorted({case.id for case in cases} - set(new["id"]))
+    facts = {"left out": left_out, "calibration error": figures.reliability(*levels)[1]}
+    return scores.merge(new.drop(columns="place"), on="id", validate="many_to_one"), facts
+
+
+def evaluate_all(loaded: Params) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The scores of all sets, and the figures of each."""
+    hardware = device.configure(loaded.hardware, loaded.seed)
+    networks = [model_files.load(model_files.model_file(fold), hardware.precision) for fold in loaded.split.run]
+    fitted = read_fitted(POSTPROCESS, ALL)
+    internal = json.loads(figures.FIGURES.read_text(encoding="utf-8"))["test"]
+    test = PairedTest(loaded.intervals.draws, loaded.intervals.confidence, loaded.seed)
+    tables, found = [], {}
+    for name, archive in loaded.external.items():
+        scores, facts = evaluate_set(name, archive, networks, fitted, loaded)
+        summary = figures.summarise(scores, test)
+        tables.append(scores)
+        found[name] = facts | {"networks": len(networks)} | summary | {"fall": falls(internal, summary)}
+    return pd.concat(tables), found
+
+
+@command
+def main() -> None:
+    """Score all sets that params.yaml names."""
+    loaded = load(Params)
+    remove_other_folds(model_files.MODELS, loaded.split.run)
+    nothing = pd.DataFrame(columns=["subset", "stage", "id"]), {}
+    scores, found = evaluate_all(loaded) if loaded.external else nothing
+    with written_aside(PER_IMAGE) as aside:
+        scores.to_csv(aside, index=False, float_format="%.6f")
+    with written_aside(FIGURES) as aside:
+        aside.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
+    for name, told in found.items():
+        images, left_out = told["after"]["all"]["images"], len(told["left out"])
+        print(f"{name}: {images} images, {left_out} left out as repeats of data/raw")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,36 @@
+"""The scores of one image, as the rows of tables of scores."""
+
+from dataclasses import replace
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.scoring.answers import Fitted
+from stages.scoring.classification import CLASS_PROBABILITIES
+from stages.scoring.error_kinds import fragments
+from stages.scoring.postprocess import Steps
+from stages.scoring.predictions import Prediction
+from stages.scoring.scores import count, surface_distances
+
+# Pixels [2, 256] of each level of probability, inside lesions and outside.
+Levels: TypeAlias = NDArray[np.int64]
+
+
+def score(fitted: Fitted, prediction: Prediction) -> tuple[list[dict[str, Any]], Levels]:
+    """Two rows of scores, before and after post-processing, and the pixels [2, 256] of each level in and off lesion."""
+    truth, probability, case = prediction.truth, prediction.probability, prediction.case
+    rows = []
+    for stage, chosen in (("before", replace(fitted, steps=Steps())), ("after", fitted)):
+        answer = chosen.answer(probability, prediction.logits)
+        image = {"subset": prediction.subset, "stage": stage, "id": case.id, "class": case.cls}
+        area = {
+            "lesion_share": truth.mean(),
+            "predicted_share": answer.mask.mean(),
+            "peak": probability.max() / 255,
+            "fragments": fragments(answer.mask, truth),
+        }
+        sure = dict(zip(CLASS_PROBABILITIES, answer.classes, strict=False)) | {"expected_dice": answer.dice}
+        rows.append(image | area | count(answer.mask, truth) | surface_distances(answer.mask, truth) | sure)
+    inside = np.bincount(probability[truth], minlength=256)
+    return rows, np.stack([inside, np.bincount(probability.ravel(), minlength=256) - inside])

@@ -1,0 +1,239 @@
+"""A table of anyone's own images, cases.csv, with the columns
+
+- `image`: its path, relative to the table, in any format that OpenCV reads;
+- `masks`: none, or one or several paths with `;` between; or one COCO file that holds the outlines of the image;
+- `class`: benign, malignant, normal, or lesion where benign and malignant are not told apart;
+- `id` (optional): a name that can be a file's; by default that of the image file;
+- `patient` (optional): what the images of one person have in common, empty where it is not known;
+- `mm_per_pixel` (optional): the size of a pixel, empty where it is not known.
+
+Every row is checked before anything is kept, and all that is wrong is told at once, by line number.
+"""
+
+import csv
+import itertools
+import math
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stages.cases.classes import LABELS
+from stages.cases.images import read_grey, read_mask
+from stages.cases.raw import SEPARATOR, Case, image_file, mask_file, write_pictures
+from stages.pipeline.arrays import Grey, Mask
+from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.errors import UserError
+from stages.sources.coco import Outlines, read_coco
+
+# A line of the table, and what is wrong there.
+Problem: TypeAlias = tuple[int, str]
+
+REQUIRED, OPTIONAL = ("image", "masks", "class"), ("id", "patient", "mm_per_pixel")
+
+# What every file system, shell and page takes as part of a file's name.
+_ID = re.compile(r"\w([\w .()+-]{0,98}[\w)])?")
+_RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table, as it stands there; `root` is the folder of the table, `line` counts from 1."""
+
+    root: Path
+    line: int
+    image: PurePosixPath
+    masks: tuple[PurePosixPath, ...]
+    cls: str
+    id: str
+    patient: str
+    mm_per_pixel: str
+    surplus: bool
+
+    def case(self, folder: Path, masks: int) -> Case:
+        """What becomes of the row below `folder`, with so many masks."""
+        return Case(
+            self.id,
+            self.cls,
+            image_file(folder, self.cls, self.id),
+            tuple(mask_file(folder, self.cls, self.id, number) for number in range(masks)),
+            self.patient,
+            float(self.mm_per_pixel) if self.mm_per_pixel else None,
+        )
+
+
+def is_safe(case_id: str) -> bool:
+    """Whether an id can be the name of a file anywhere, beside those of masks."""
+    return bool(_ID.fullmatch(case_id)) and not _RESERVED.fullmatch(case_id) and "_mask" not in case_id.lower()
+
+
+def copy_table(table: Path, folder: Path) -> list[Case]:
+    """Write what a table names to `folder`: images as grey PNG files of 8 bits, masks as black and white ones.
+
+    UserError names everything that is wrong with it.
+    """
+    rows = _read_rows(table)
+    for cls in {row.cls for row in rows} & set(LABELS):
+        (folder / cls).mkdir()
+    outlines, problems = _read_outlines(rows)
+    problems += _repeated(rows)
+    readable = [row for row in rows if all(path in outlines for path in row.masks if _is_coco(path))]
+    cases = []
+    taken = map_on_all_cores(lambda row: _take(row, outlines, folder), readable, "check")
+    for row, found in zip(readable, taken, strict=True):
+        if isinstance(found, Case):
+            cases.append(found)
+        else:
+            problems += [(row.line, problem) for problem in found]
+    if problems:
+        lines = "\n".join(f"line {line}: {told}" for line, told in sorted(problems))
+        raise UserError(f"{table.name}: nothing was taken over, faults: {len(problems)}\n{lines}")
+    return cases
+
+
+def _read_rows(table: Path) -> list[Row]:
+    """The rows of a table; UserError where it is no table, lacks a column or is empty."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="", strict=True)
+            columns = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = columns
+            rows = [_row(table.parent, reader.line_num, cells) for cells in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{table}: not a table of comma-separated values in UTF-8 ({error}).") from error
+    missing = [name for name in REQUIRED if name not in columns]
+    if missing:
+        raise UserError(
+            f"{table.name}: lacks the columns {', '.join(missing)}; its first line is {','.join(columns)!r}."
+        )
+    if not rows:
+        raise UserError(f"{table.name}: is empty. Add a line for each image.")
+    unused = [name for name in columns if name not in REQUIRED + OPTIONAL]
+    if unused:
+        print(f"{table.name}: columns that are not used: {', '.join(unused)}")
+    return rows
+
+
+def _row(root: Path, line: int, cells: dict[str | Any, str | Any]) -> Row:
+    text = {name: (cells.get(name) or "").strip() for name in REQUIRED + OPTIONAL}
+    image, *masks = (
+        PurePosixPath(path.strip().replace("\\", "/")) for path in (text["image"], *text["masks"].split(SEPARATOR))
+    )
+    return Row(
+        root,
+        line,
+        image,
+        tuple(mask for mask in masks if mask.name),
+        text["class"],
+        text["id"] or image.stem,
+        text["patient"],
+        text["mm_per_pixel"],
+        # Where the reader puts cells beyond the columns.
+        None in cells,
+    )
+
+
+def _read_outlines(rows: Iterable[Row]) -> tuple[dict[PurePosixPath, Outlines], list[Problem]]:
+    """The COCO files that rows name, by path, and what is wrong with the others, told where they are named first."""
+    first = {path: row for row in reversed(list(rows)) for path in row.masks if _is_coco(path)}
+    read, problems = {}, []
+    for path, row in first.items():
+        try:
+            _check_inside(row, path)
+            read[path] = read_coco(row.root / path)
+        except UserError as error:
+            problems.append((row.line, f"{path}: {error}"))
+    return read, problems
+
+
+def _repeated(rows: Iterable[Row]) -> Iterator[Problem]:
+    """The ids and images that an earlier row has; ids that differ in case alone would be one file on some systems."""
+    line_of: dict[str | Path, int] = {}
+    for row in rows:
+        for what, name, key in (
+            ("id", row.id, row.id.casefold()),
+            ("image", row.image, (row.root / row.image).resolve()),
+        ):
+            if key in line_of:
+                yield row.line, f"the {what} {name} is already in line {line_of[key]}."
+            line_of.setdefault(key, row.line)
+
+
+def _take(row: Row, outlines: dict[PurePosixPath, Outlines], folder: Path) -> Case | list[str]:
+    """Write the pictures of a row and return its case, or return all that is wrong with it."""
+    faults, read = list(_faults(row)), []
+    if not row.image.name:
+        return faults
+    for path in (row.image, *row.masks):
+        try:
+            _check_inside(row, path)
+            read.append(_pictures(row, path, outlines))
+        except UserError as error:
+            faults.append(f"{path}: {error}".replace(f"{path}: {row.root / path}: ", f"{path}: "))
+    if len(read) > len(row.masks):
+        (image,), masks = read[0], list(itertools.chain(*read[1:]))
+        faults += _misfits(row, image, masks)
+        if not faults:
+            case = row.case(folder, max(1, len(masks)))
+            write_pictures(case, image, masks or [np.zeros(image.shape, bool)])
+            return case
+    return faults
+
+
+def _pictures(row: Row, path: PurePosixPath, outlines: dict[PurePosixPath, Outlines]) -> list[NDArray[Any]]:
+    """The image of a row, uint8 [height, width], or the masks that one of its paths names, bool."""
+    if path == row.image:
+        return [read_grey(row.root / path)]
+    return outlines[path].draw(row.image) if _is_coco(path) else [read_mask(row.root / path)]
+
+
+def _faults(row: Row) -> Iterator[str]:
+    """What is wrong with the text of a row."""
+    if row.surplus:
+        yield "has more cells than the first line."
+    if not row.image.name:
+        yield "names no image."
+    if row.image in row.masks:
+        yield "names its image as its mask."
+    if row.cls not in LABELS:
+        yield f"class {row.cls!r} is none of {', '.join(LABELS)}."
+    elif row.cls != "normal" and not row.masks:
+        yield f"is filed as {row.cls}, but names no mask."
+    if not is_safe(row.id):
+        yield (
+            f"the id {row.id!r} can't be a file's name: letters, digits, spaces and _ . ( ) + - do, 100 at most, "
+            "without `_mask`, with a letter or digit first and no space or dot last. Give another in the column id."
+        )
+    if row.mm_per_pixel and not _is_length(row.mm_per_pixel):
+        yield f"mm_per_pixel {row.mm_per_pixel!r} is no number above 0; leave it empty where it is not known."
+
+
+def _misfits(row: Row, image: Grey, masks: Sequence[Mask]) -> Iterator[str]:
+    """What is wrong with the pictures of a row."""
+    sizes = {mask.shape for mask in masks} - {image.shape}
+    for height, width in sorted(sizes):
+        yield f"a mask is of {width}×{height} pixels, its image of {image.shape[1]}×{image.shape[0]}."
+    if row.cls == "normal" and any(mask.any() for mask in masks):
+        yield "is filed as normal, but its mask shows a lesion."
+    if row.cls != "normal" and row.masks and not masks:
+        yield f"is filed as {row.cls}, but {row.masks[0]} outlines nothing in it."
+
+
+def _check_inside(row: Row, path: PurePosixPath) -> None:
+    if row.root.resolve() not in (row.root / path).resolve().parents:
+        raise UserError("leads outside the folder of the table.")
+
+
+def _is_coco(path: PurePosixPath) -> bool:
+    return path.suffix.lower() == ".json"
+
+
+def _is_length(text: str) -> bool:
+    try:
+        return 0 < float(text) < math.inf
+    except ValueError:
+        return False

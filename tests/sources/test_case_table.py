@@ -1,0 +1,239 @@
+"""Case tables: forms that are accepted, and faults that are told."""
+
+import json
+import re
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from conftest import Write
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from pycocotools import mask as coco_mask
+
+from stages.cases.images import decode, read_grey
+from stages.cases.raw import Case, read_cases, read_merged_mask, write_table
+from stages.pipeline.errors import UserError
+from stages.sources.case_table import copy_table, is_safe
+
+HEAD = "image,masks,class,id,patient,mm_per_pixel"
+
+
+def table(folder: Path, *lines: str, head: str = HEAD) -> Path:
+    path = folder / "cases.csv"
+    path.write_text("\n".join([head, *lines]) + "\n", encoding="utf-8")
+    return path
+
+
+def taken(source: Path, target: Path) -> list[Case]:
+    target.mkdir()
+    write_table(target, copy_table(source, target))
+    return read_cases(target)
+
+
+def refused(source: Path, target: Path) -> str:
+    target.mkdir()
+    with pytest.raises(UserError) as told:
+        copy_table(source, target)
+    return str(told.value)
+
+
+def shape(top: int, left: int) -> NDArray[np.uint8]:
+    """A mask 0/255 of 40×60 pixels with an L."""
+    mask = np.zeros((40, 60), np.uint8)
+    mask[top : top + 12, left : left + 5] = mask[top + 8 : top + 12, left : left + 15] = 255
+    return mask
+
+
+@pytest.fixture
+def pictures(write: Write, tmp_path: Path) -> Path:
+    """Two images of 40×60 pixels, two masks of the first, an empty one and one of another size."""
+    rng = np.random.default_rng(0)
+    for name in ("a", "b"):
+        write(f"own/{name}.png", rng.integers(1, 255, (40, 60), dtype=np.uint8))
+    write("own/m/1.png", shape(3, 4))
+    write("own/m/2.png", shape(20, 30))
+    write("own/m/empty.png", np.zeros((40, 60), np.uint8))
+    write("own/m/small.png", np.zeros((40, 61), np.uint8))
+    return tmp_path / "own"
+
+
+def test_images_masks_and_what_is_known_of_them_are_taken_over(pictures: Path, tmp_path: Path) -> None:
+    source = table(pictures, "b.png,,normal,,,", "a.png,m/1.png; m/2.png,malignant,left 1,P7,0.08")
+    cancer, normal = taken(source, tmp_path / "raw")
+    assert (cancer.id, cancer.cls, cancer.patient, cancer.mm_per_pixel) == (
+        "left 1",
+        "malignant",
+        "P7",
+        0.08,
+    )
+    assert (normal.id, normal.cls, normal.patient, normal.mm_per_pixel) == ("b", "normal", "", None)
+    assert np.array_equal(read_grey(cancer.image), read_grey(pictures / "a.png"))
+    for path, expected in zip(cancer.masks, (shape(3, 4), shape(20, 30)), strict=True):
+        assert np.array_equal(decode(path, cv2.IMREAD_GRAYSCALE), expected)
+    assert np.array_equal(read_merged_mask(cancer, 40, 60), (shape(3, 4) | shape(20, 30)) > 0)
+    assert not read_merged_mask(normal, 40, 60).any()
+
+
+def test_what_was_taken_over_is_itself_a_case_table(pictures: Path, tmp_path: Path) -> None:
+    first = taken(table(pictures, "a.png,m/1.png;m/2.png,lesion,,P7,0.08", "b.png,,normal,007,,"), tmp_path / "one")
+    again = taken(tmp_path / "one" / "cases.csv", tmp_path / "two")
+    assert [case.id for case in again] == [case.id for case in first] == ["a", "007"]
+    roots = (tmp_path / "one", tmp_path / "two")
+    files = [sorted(path.relative_to(root) for path in root.rglob("*.*")) for root in roots]
+    assert files[0] == files[1]
+    assert all((roots[0] / file).read_bytes() == (roots[1] / file).read_bytes() for file in files[0])
+
+
+def test_the_order_of_the_lines_changes_nothing(pictures: Path, tmp_path: Path) -> None:
+    lines = ["a.png,m/1.png,lesion,s (10),,", "b.png,m/2.png,lesion,s (9),,"]
+    for name, order in (("one", 1), ("two", -1)):
+        assert [case.id for case in taken(table(pictures, *lines[::order]), tmp_path / name)] == ["s (9)", "s (10)"]
+
+
+def coco(folder: Path, *segmentations: Any, **image: Any) -> Path:
+    """A COCO file that outlines lesions of a.png, and has an entry for b.png without any."""
+    images = [{"id": 1, "file_name": "a.png", "height": 40, "width": 60, **image}]
+    images.append({"id": 2, "file_name": "shots/b.png", "height": 40, "width": 60})
+    annotations = [{"id": n, "image_id": 1, "category_id": 1, "segmentation": s} for n, s in enumerate(segmentations)]
+    path = folder / "outlines.json"
+    path.write_text(json.dumps({"images": images, "annotations": annotations, "categories": []}))
+    return path
+
+
+def outline(top: int, left: int) -> list[float]:
+    """The corners of `shape`."""
+    corners = [(0, 0), (5, 0), (5, 8), (15, 8), (15, 12), (0, 12)]
+    return [float(at) for x, y in corners for at in (left + x, top + y)]
+
+
+def run_lengths(mask: NDArray[np.uint8]) -> list[int]:
+    """Lengths of runs down the columns, of 0 first."""
+    flat = np.concatenate([[0], mask.ravel(order="F") > 0, [2]]).astype(int)
+    starts = np.flatnonzero(np.diff(flat)).tolist()
+    return np.diff([0, *starts]).tolist()
+
+
+def packed(mask: NDArray[np.uint8]) -> dict[str, Any]:
+    encoded: Any = coco_mask.encode(np.asfortranarray(mask > 0).astype(np.uint8, order="F"))
+    return {"size": [40, 60], "counts": encoded["counts"].decode()}
+
+
+FORMS: dict[str, Callable[[int, int], Any]] = {
+    "polygons": lambda top, left: [outline(top, left)],
+    "run lengths": lambda top, left: {"size": [40, 60], "counts": run_lengths(shape(top, left))},
+    "packed run lengths": lambda top, left: packed(shape(top, left)),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_outlines_of_a_coco_file_are_the_same_as_masks(form: str, pictures: Path, tmp_path: Path) -> None:
+    coco(pictures, FORMS[form](3, 4), FORMS[form](20, 30))
+    drawn = taken(table(pictures, "a.png,outlines.json,lesion,,,", "b.png,outlines.json,normal,,,"), tmp_path / "drawn")
+    given = taken(table(pictures, "a.png,m/1.png;m/2.png,lesion,,,", "b.png,,normal,,,"), tmp_path / "given")
+    for one, other in zip(drawn, given, strict=True):
+        assert [path.read_bytes() for path in one.masks] == [path.read_bytes() for path in other.masks]
+
+
+FAULTS = {
+    "a file that is missing": ("d.png,m/1.png,benign,,,", r"d\.png: cannot be read \(No such file"),
+    "a mask that is missing": ("a.png,m/9.png,benign,,,", r"m/9\.png: cannot be read"),
+    "a mask of another size": ("a.png,m/small.png,benign,,,", "a mask is of 61×40 pixels, its image of 60×40"),
+    "an unknown class": ("a.png,m/1.png,Cyst,,,", "class 'Cyst' is none of benign, malignant, normal, lesion"),
+    "no class": ("a.png,m/1.png,,,,", "class '' is none of"),
+    "a normal image with a lesion": ("a.png,m/1.png,normal,,,", "filed as normal, but its mask shows a lesion"),
+    "a lesion without a mask": ("a.png,,benign,,,", "filed as benign, but names no mask"),
+    "a path that leads outside": ("../a.png,m/1.png,benign,,,", r"\.\./a\.png: leads outside"),
+    "an absolute path": ("a.png,/etc/passwd,benign,,,", "/etc/passwd: leads outside"),
+    "an image that is none": ("notes.txt,m/1.png,benign,,,", r"notes\.txt: not a readable image"),
+    "no image": (",m/1.png,benign,x,,", "names no image"),
+    "an id with a slash": ("a.png,m/1.png,benign,a/b,,", "the id 'a/b' can't be a file's name"),
+    "an id that looks like a mask": ("a.png,m/1.png,benign,a_mask_1,,", "can't be a file's name"),
+    "an id that Windows keeps": ("a.png,m/1.png,benign,nul,,", "can't be a file's name"),
+    "a length that is none": ("a.png,m/1.png,benign,,,0", "mm_per_pixel '0' is no number above 0"),
+    "more cells than columns": ("a.png,m/1.png,benign,,,,x", "more cells than the first line"),
+    "a COCO file without the image": ("c.png,outlines.json,lesion,,,", r"outlines\.json: has no entries for c\.png"),
+    "a COCO file with nothing in it": ("b.png,outlines.json,lesion,,,", "outlines nothing in it"),
+}
+
+
+@pytest.mark.parametrize("name", FAULTS)
+def test_a_fault_is_told_by_line_number(name: str, pictures: Path, tmp_path: Path) -> None:
+    (pictures / "notes.txt").write_text("none")
+    shutil.copyfile(pictures / "a.png", pictures / "c.png")
+    coco(pictures, [outline(3, 4)])
+    line, expected = FAULTS[name]
+    told = refused(table(pictures, "m/1.png,,normal,first,,", line), tmp_path / "raw")
+    assert re.search(rf"faults: 1\nline 3: .*{expected}", told), told
+
+
+def test_all_faults_are_told_at_once(pictures: Path, tmp_path: Path) -> None:
+    lines = ["a.png,m/8.png;m/9.png,Cyst,a,,x", "b.png,,normal,A,,", "m/../a.png,m/1.png,benign,c,,"]
+    told = refused(table(pictures, *lines), tmp_path / "raw").splitlines()
+    assert [line.split(":")[0] for line in told[1:]] == ["line 2"] * 4 + ["line 3", "line 4"]
+    assert told[5] == "line 3: the id A is already in line 2."
+    assert told[6] == "line 4: the image m/../a.png is already in line 2."
+
+
+def test_a_broken_coco_file_is_told_once(pictures: Path, tmp_path: Path) -> None:
+    (pictures / "outlines.json").write_text('{"images": [], "annotations": [{"image_id": 1, "segmentation": []}]}')
+    lines = ["a.png,outlines.json,lesion,,,", "b.png,outlines.json,lesion,,,"]
+    told = refused(table(pictures, *lines), tmp_path / "raw")
+    assert "faults: 1\n" in told
+    assert "line 2: outlines.json: is not a COCO file with outlines: annotations.0.segmentation" in told
+
+
+@pytest.mark.parametrize(
+    "segmentation",
+    [[[1, 1, 9, 1, 9, 9, 4]], {"size": [40, 60], "counts": [5]}, {"size": [60, 40], "counts": "1"}],
+    ids=["an x without its y", "too short", "another size"],
+)
+def test_an_outline_that_cannot_be_drawn_is_told(segmentation: Any, pictures: Path, tmp_path: Path) -> None:
+    coco(pictures, segmentation)
+    assert "line 2: outlines.json: has " in refused(table(pictures, "a.png,outlines.json,lesion,,,"), tmp_path / "raw")
+
+
+def test_outlines_on_a_grid_of_another_size_are_told(pictures: Path, tmp_path: Path) -> None:
+    coco(pictures, [outline(3, 4)], width=61)
+    told = refused(table(pictures, "a.png,outlines.json,lesion,,,"), tmp_path / "raw")
+    assert "a mask is of 61×40 pixels" in told
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (HEAD + "\n", "is empty"),
+        ("", "lacks the columns image, masks, class"),
+        ("image;masks;class\na;b;c\n", "lacks the columns image, masks, class; its first line is 'image;masks;class'"),
+        (HEAD.encode("utf-16"), "not a table of comma-separated values in UTF-8"),
+    ],
+    ids=["no line", "nothing", "semicolons", "another encoding"],
+)
+def test_what_is_no_table_is_refused(content: str | bytes, told: str, tmp_path: Path) -> None:
+    source = tmp_path / "cases.csv"
+    source.write_bytes(content.encode() if isinstance(content, str) else content)
+    assert told in refused(source, tmp_path / "raw")
+
+
+def test_a_table_as_spreadsheets_write_it_is_taken(
+    pictures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = pictures / "cases.csv"
+    source.write_bytes("\ufeffclass,masks,image,age\r\n lesion , m\\1.png ,a.png,50\r\n".encode())
+    assert [case.id for case in taken(source, tmp_path / "raw")] == ["a"]
+    assert "columns that are not used: age" in capsys.readouterr().out
+
+
+@given(name=st.text("aZé1 .()+-_/\\*?[]:", min_size=1, max_size=6))
+def test_every_id_that_is_accepted_is_a_file_and_a_pattern_for_it_alone(
+    name: str, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    if is_safe(name):
+        folder = tmp_path_factory.mktemp("ids")
+        (folder / f"{name}.png").touch()
+        assert list(folder.glob(f"{name}.png")) == list(folder.iterdir())

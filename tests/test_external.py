@@ -1,0 +1,94 @@
+"""External test sets: a tiny run scored on other phantoms, one of them holding images of its own data."""
+
+import json
+import shutil
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import yaml
+from conftest import attempt, run
+
+from stages.cases.raw import RAW, Case, find_case, read_cases, write_table
+from stages.sources.phantom import Scanner, write_phantom
+
+SECTOR = Scanner(gain=-4.0, noise=0.05, depth=1.3, sector=60.0)
+
+
+def adopt(case: Case, folder: Path) -> Case:
+    """A copy of a case of the run among those of a folder, under another id."""
+    other = find_case(folder, case.cls, f"known {case.id}")
+    shutil.copyfile(case.image, other.image)
+    for path in case.masks:
+        shutil.copyfile(path, other.image.with_name(path.name.replace(case.id, other.id)))
+    return find_case(folder, case.cls, other.id)
+
+
+@pytest.fixture(scope="module")
+def tested(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tiny run with two external sets: another scanner's, and 20 other images with 3 of the run's own."""
+    copy = shutil.copytree(clone, tmp_path_factory.mktemp("external") / "run")
+    for name, scanner in (("sector", SECTOR), ("mixed", None)):
+        folder = copy / name
+        folder.mkdir()
+        cases = write_phantom(folder, 20, 9, scanner) if scanner else write_phantom(folder, 20, 8)
+        if not scanner:
+            cases += [adopt(case, folder) for case in read_cases(copy / RAW)[:3]]
+        write_table(folder, cases)
+    values = yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))
+    values["external"] = {"sector": "sector", "mixed": "mixed"}
+    (copy / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+    for stage in ("external", "report"):
+        run(copy, sys.executable, "-m", f"stages.{stage}")
+    return copy
+
+
+def test_without_a_set_nothing_is_scored(clone: Path) -> None:
+    assert json.loads((clone / "metrics/external.json").read_text()) == {}
+    assert "External test sets" not in (clone / "metrics/report.html").read_text(encoding="utf-8")
+
+
+def test_images_of_the_run_are_left_out_and_told(tested: Path) -> None:
+    found = json.loads((tested / "metrics/external.json").read_text())
+    scores = pd.read_csv(tested / "metrics/external.csv")
+    assert found["sector"]["left out"] == []
+    assert found["mixed"]["left out"] == [f"known {case.id}" for case in read_cases(tested / RAW)[:3]]
+    assert scores[["subset", "stage"]].value_counts().to_dict() == {
+        (name, stage): 20 for name in ("sector", "mixed") for stage in ("before", "after")
+    }
+
+
+def test_figures_follow_from_the_scores_and_tell_the_fall(tested: Path) -> None:
+    found = json.loads((tested / "metrics/external.json").read_text())["sector"]
+    internal = json.loads((tested / "metrics/figures.json").read_text())["test"]
+    scores = pd.read_csv(tested / "metrics/external.csv").query("subset == 'sector' and stage == 'after'")
+    lesion = scores.loc[scores["tp"] + scores["fn"] > 0, "dice"].mean()
+    fall = found["fall"]["lesion Dice"]
+    assert found["after"]["lesion"]["mean per image"]["dice"]["value"] == pytest.approx(lesion, abs=1e-4)
+    assert fall["external"] == found["after"]["lesion"]["mean per image"]["dice"]["value"]
+    assert fall["internal"] == internal["after"]["lesion"]["mean per image"]["dice"]["value"]
+    assert fall["low"] <= fall["value"] == pytest.approx(fall["external"] - fall["internal"], abs=1e-4) <= fall["high"]
+    assert sum(found["error kinds"]["after"].values()) == 20
+    assert 0 <= found["calibration error"] <= 1
+
+
+def test_the_report_the_model_card_and_compare_tell_of_the_sets(tested: Path) -> None:
+    for file in ("report.html", "model_card.md"):
+        text = (tested / "metrics" / file).read_text(encoding="utf-8")
+        assert "External test sets" in text
+        assert "sector" in text
+    run(tested, "git", "add", "--all")
+    run(tested, "git", "commit", "--quiet", "--message", "External sets")
+    printed = run(tested, sys.executable, "-m", "commands.compare", "HEAD", "HEAD")
+    assert {"sector", "mixed"} <= {line.split()[0] for line in printed.splitlines() if line}
+
+
+def test_a_set_that_cannot_be_used_is_refused_by_name(tested: Path) -> None:
+    before = (tested / "params.yaml").read_text(encoding="utf-8")
+    for archive, told in (("nowhere", "external.bad: nowhere does not exist"), ("data/raw", "all 24 images repeat")):
+        (tested / "params.yaml").write_text(before.replace("sector: sector", f"bad: {archive}"), encoding="utf-8")
+        done = attempt(tested, sys.executable, "-m", "stages.external")
+        assert done.returncode == 1
+        assert told in done.stderr
+    (tested / "params.yaml").write_text(before, encoding="utf-8")
