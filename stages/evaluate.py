@@ -1,14 +1,17 @@
 """Fit each fold's post-processing on its validation images, and score validation and test on the native grid.
 
 Writes metrics/postprocess.json (what was fitted), metrics/scores.csv (a row an image before and after post-processing),
-and from these scores alone metrics/figures.json (every figure with its interval) and metrics/summary.json (the few that
-runs are compared by); metrics/plots holds the tables that are drawn. Scores and the rule for empty masks:
-stages/scoring/scores.py. Post-processing: stages/scoring/postprocess.py. Kinds of error: stages/scoring/error_kinds.py.
+metrics/other_scanners.csv (the same counts of the validation images as other scanners might have shown them), and from
+these tables alone metrics/figures.json (every figure with its interval) and metrics/summary.json (the few that runs are
+compared by); metrics/plots holds the tables that are drawn. Scores and the rule for empty masks:
+stages/scoring/scores.py. Post-processing: stages/scoring/postprocess.py. What is fitted: stages/scoring/fitting.py.
+Kinds of error: stages/scoring/error_kinds.py.
 """
 
+import functools
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,40 +20,45 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.cases.folds import GROUPS, Run, remove_other_folds
+from stages.cases.folds import FOLDS, GROUPS, Run, remove_other_folds
 from stages.cases.prepared import PREPARED, Prepared, letterboxes
-from stages.cases.release import RAW, Case, scan
+from stages.cases.raw import RAW, Case, read_cases
+from stages.cases.scanners import SCANNERS
+from stages.pipeline.arrays import Grey, Mask
 from stages.pipeline.engine import map_on_all_cores
 from stages.pipeline.errors import command
 from stages.pipeline.files import written_aside
 from stages.pipeline.params import NotNegative, Section, Seed, load
+from stages.pipeline.tables import read_table
 from stages.scoring import figures
-from stages.scoring.error_kinds import classify, fragments
+from stages.scoring.answers import ALL, POSTPROCESS, Fitted, read_fitted
+from stages.scoring.error_kinds import classify
 from stages.scoring.figures import FIGURES, PER_IMAGE, PLOTS
+from stages.scoring.fitting import fit_estimate, fit_steps, fit_temperature, utility
 from stages.scoring.intervals import Intervals
 from stages.scoring.lesions import has_lesion
 from stages.scoring.paired import PairedTest
-from stages.scoring.postprocess import POSTPROCESS, Postprocess, Steps, binary_mask, fit, read_steps
+from stages.scoring.postprocess import Postprocess, Steps
 from stages.scoring.predictions import (
-    CLASS_PROBABILITIES,
     PREDICTIONS,
     PROBABILITY,
     Prediction,
+    class_logits,
     map_predictions,
     predictions,
     read_rows,
 )
-from stages.scoring.scores import add_scores, count, dice, surface_distances
+from stages.scoring.rows import Levels, score
+from stages.scoring.scores import add_scores, count, dice
 
 SUMMARY = Path("metrics/summary.json")
-
-Levels = NDArray[np.int64]
+OTHER_SCANNERS = Path("metrics/other_scanners.csv")
 
 
 class Evaluate(Section):
     """Fitting."""
 
-    least_gain: NotNegative
+    lost_lesion: NotNegative
 
 
 class Params(Section):
@@ -63,65 +71,127 @@ class Params(Section):
     intervals: Intervals
 
 
-def objective(fold: int, prepared: Prepared) -> Callable[[Steps], float]:
-    """Mean Dice over a fold's validation images, normal ones included, on the prepared grid without its padding."""
-    rows = read_rows(predictions(fold))
-    probability = np.load(predictions(fold) / PROBABILITY, mmap_mode="r")
-    where = prepared.index.reset_index().set_index("id")["index"].loc[rows["id"]].to_numpy()
-    boxes = letterboxes(prepared.index)
-    validation = np.flatnonzero(rows["subset"] == "validation").tolist()
+@dataclass(frozen=True)
+class Validation:
+    """One network's validation images, on the prepared grid without its padding.
 
-    def score_one(steps: Steps, row: int) -> dict[str, int]:
-        content = boxes[where[row]].content
-        return count(binary_mask(content(probability[row]), steps), content(prepared.masks[where[row]]) > 0)
+    `images` holds the probability uint8 and the true mask of each [height, width]; the other fields its group, its
+    class as the place in CLASSES, and its class logits [n, 3], or [n, 0] of a network without a class head.
+    """
 
-    def measure(steps: Steps) -> float:
-        counts = pd.DataFrame(map_on_all_cores(partial(score_one, steps), validation))
-        return float(dice(*(counts[name].to_numpy() for name in ("tp", "fp", "fn"))).mean())
+    images: list[tuple[Grey, Mask]]
+    groups: NDArray[np.int64]
+    classes: NDArray[np.int64]
+    logits: NDArray[np.float64]
 
-    return measure
+    @classmethod
+    def read(cls, fold: int, prepared: Prepared, audit: pd.DataFrame) -> "Validation":
+        """Read those of the network that tests `fold`."""
+        rows = read_rows(predictions(fold)).query("subset == 'validation'")
+        where = prepared.index.reset_index().set_index("id")["index"].loc[rows["id"]].to_numpy()
+        probability = np.load(predictions(fold) / PROBABILITY, mmap_mode="r")
+        images = [
+            (box.content(probability[row]), box.content(prepared.masks[place]) > 0)
+            for row, place, box in zip(rows.index, where, letterboxes(prepared.index.iloc[where]), strict=True)
+        ]
+        groups = audit.set_index("id")["group"].loc[rows["id"]].to_numpy()
+        return cls(images, groups, prepared.classes[where], class_logits(rows))
+
+    def answers(self, fitted: Fitted) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Of each image the Dice [n] of its mask, and the Dice to be expected [n]."""
+
+        def answer(image: int) -> tuple[float, float]:
+            probability, truth = self.images[image]
+            found = fitted.answer(probability, self.logits[image])
+            counts = count(found.mask, truth)
+            return float(dice(*(np.array(counts[name]) for name in ("tp", "fp", "fn")))), found.dice
+
+        reached, expected = zip(*map_on_all_cores(answer, range(len(self.images))), strict=True)
+        return np.array(reached), np.array(expected)
+
+    def worth(self, fitted: Fitted, lost_lesion: float) -> NDArray[np.float64]:
+        """What the mask of each image is worth [n]."""
+        lesion = np.array([truth.any() for _, truth in self.images])
+        return utility(self.answers(fitted)[0], lesion, lost_lesion)
 
 
-def score(steps: Steps, prediction: Prediction) -> tuple[list[dict[str, Any]], Levels]:
-    """Two rows of scores, before and after post-processing, and the pixels [2, 256] of each level in and off lesion."""
-    truth, probability, case = prediction.truth, prediction.probability, prediction.case
-    rows = []
-    for stage, chosen in (("before", Steps()), ("after", steps)):
-        predicted = binary_mask(probability, chosen)
-        image = {"subset": prediction.subset, "stage": stage, "id": case.id, "class": case.cls}
-        area = {
-            "lesion_share": truth.mean(),
-            "predicted_share": predicted.mean(),
-            "peak": probability.max() / 255,
-            "fragments": fragments(predicted, truth),
-        }
-        rows.append(image | area | count(predicted, truth) | surface_distances(predicted, truth))
-    inside = np.bincount(probability[truth], minlength=256)
-    return rows, np.stack([inside, np.bincount(probability.ravel(), minlength=256) - inside])
+def pools(run: Sequence[int], folds: int) -> dict[int, list[int]]:
+    """For each fold of `run` the networks, by the fold that they test, on whose validation images to fit.
+
+    They are all but the one that has the fold's own test images among them.
+    """
+    return {fold: [other for other in run if (other + 1) % folds != fold] for fold in run}
+
+
+def fit_all(networks: dict[int, Validation], folds: int, loaded: Params, test: PairedTest) -> dict[str, Any]:
+    """What is fitted for each fold's test images and for new images, by the name of the entry.
+
+    Each network's classes are calibrated by its own validation images, and masks by those of several networks.
+    """
+    bare = {fold: Fitted(temperature=fit_temperature(of.logits, of.classes)) for fold, of in networks.items()}
+    logits, classes = (
+        np.concatenate([getattr(of, name) for of in networks.values()]) for name in ("logits", "classes")
+    )
+
+    @functools.cache
+    def worth(fold: int, steps: Steps) -> NDArray[np.float64]:
+        return networks[fold].worth(replace(bare[fold], steps=steps), loaded.evaluate.lost_lesion)
+
+    def fit(pool: Sequence[int], temperature: float) -> dict[str, Any]:
+        groups = np.concatenate([networks[fold].groups for fold in pool])
+
+        def worths(steps: Steps) -> NDArray[np.float64]:
+            return np.concatenate([worth(fold, steps) for fold in pool])
+
+        steps = fit_steps(
+            loaded.postprocess.model_dump(),
+            worths,
+            lambda gained: test.mean(gained, groups).verdict == "more than noise",
+        )
+        answers = [networks[fold].answers(replace(bare[fold], steps=steps)) for fold in pool]
+        reached, agreements = (np.concatenate(values) for values in zip(*answers, strict=True))
+        told = {"before": worths(Steps()).mean(), "after": worths(steps).mean()}
+        fitted = Fitted(steps, temperature, fit_estimate(agreements, reached)).to_json()
+        fitted["validation_images"] = len(reached)
+        return fitted | {f"validation_{name}": round(float(value), 4) for name, value in told.items()}
+
+    of_fold = pools(list(networks), folds)
+    fitted = {f"fold-{fold}": fit(pool, bare[fold].temperature) for fold, pool in of_fold.items()}
+    return fitted | {ALL: fit(list(networks), fit_temperature(logits, classes))}
 
 
 def evaluate_fold(
-    fold: int, steps: Steps, cases: Sequence[Case], index: pd.DataFrame, audit: pd.DataFrame
+    fold: int, fitted: Fitted, cases: Sequence[Case], index: pd.DataFrame, audit: pd.DataFrame
 ) -> tuple[pd.DataFrame, Levels]:
     """The scores of a fold's validation and test images, and the test pixels [2, 256] of each level."""
-    scored = list(map_predictions(partial(score, steps), predictions(fold), cases, index, f"score fold {fold}"))
+    subsets, folder, label = ["validation", "test"], predictions(fold), f"score fold {fold}"
+    scored = list(map_predictions(partial(score, fitted), folder, subsets, cases, index, label))
     scores = add_scores(pd.DataFrame([row for rows, _ in scored for row in rows]))
     scores["kind"] = classify(scores)
     scores = scores.merge(audit[["id", "group", "marks"]], on="id", validate="many_to_one")
-    classes = read_rows(predictions(fold)).reindex(columns=["id", *CLASS_PROBABILITIES]).dropna(axis=1, how="all")
-    scores = scores.merge(classes, on="id", validate="many_to_one")
     scores.insert(0, "fold", fold)
     tested = [levels for rows, levels in scored if rows[0]["subset"] == "test"]
     return scores, np.sum(tested, axis=0)
 
 
-def fit_fold(fold: int, loaded: Params, prepared: Prepared) -> dict[str, Any]:
-    """What was fitted on a fold's validation images, and the objective before and after."""
-    measure = objective(fold, prepared)
-    candidates = {name: getattr(loaded.postprocess, name) for name in type(loaded.postprocess).model_fields}
-    steps, reached = fit(candidates, measure, loaded.evaluate.least_gain)
-    gained = {"validation_dice_before": measure(Steps()), "validation_dice_after": reached}
-    return asdict(steps) | {name: round(value, 4) for name, value in gained.items()}
+def count_changed(fitted: Fitted, prediction: Prediction) -> list[dict[str, Any]]:
+    """Two rows of counts, before and after post-processing, of an image as another scanner might have shown it."""
+    image = {"scanner": prediction.subset, "id": prediction.case.id, "class": prediction.case.cls}
+    masks = {
+        stage: replace(fitted, steps=steps).answer(prediction.probability, prediction.logits).mask
+        for stage, steps in (("before", Steps()), ("after", fitted.steps))
+    }
+    return [image | {"stage": stage} | count(mask, prediction.truth) for stage, mask in masks.items()]
+
+
+def evaluate_changed(
+    fold: int, fitted: Fitted, cases: Sequence[Case], index: pd.DataFrame, audit: pd.DataFrame
+) -> pd.DataFrame:
+    """The counts of a fold's validation images as other scanners might have shown them."""
+    work, label = partial(count_changed, fitted), f"score fold {fold}, other scanners"
+    counted = map_predictions(work, predictions(fold), SCANNERS, cases, index, label)
+    table = pd.DataFrame([row for rows in counted for row in rows])
+    return table.merge(audit[["id", "group"]], on="id", validate="many_to_one").assign(fold=fold)
 
 
 def plots(tested: pd.DataFrame, levels: Levels, folder: Path) -> float:
@@ -142,12 +212,16 @@ def plots(tested: pd.DataFrame, levels: Levels, folder: Path) -> float:
     return error
 
 
-def figures_by_subset(scores: pd.DataFrame, test: PairedTest) -> dict[str, Any]:
-    """Every figure of the validation and of the test images, all folds together, and each fold's headline on test."""
+def figures_by_subset(scores: pd.DataFrame, changed: pd.DataFrame, test: PairedTest) -> dict[str, Any]:
+    """Every figure of the validation and of the test images, all folds together, and each fold's headline on test.
+
+    `changed` are the counts of the validation images as other scanners might have shown them.
+    """
     found = {subset: figures.summarise(scores[scores["subset"] == subset], test) for subset in ("validation", "test")}
     tested = scores[scores["subset"] == "test"]
     folds = {f"fold-{fold}": figures.headline(figures.summarise(group, test)) for fold, group in tested.groupby("fold")}
-    return found | {"test by fold": folds}
+    scanners = {scanner: figures.before_and_after(group, test) for scanner, group in changed.groupby("scanner")}
+    return found | {"test by fold": folds, "validation as by other scanners": scanners}
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -156,25 +230,31 @@ def write_json(path: Path, content: dict[str, Any]) -> None:
         aside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write a row an image, from which alone the figures are made."""
+    with written_aside(path) as aside:
+        table.to_csv(aside, index=False, float_format="%.6f")
+
+
 @command
 def main() -> None:
     """Evaluate all folds that were run."""
     loaded = load(Params)
     remove_other_folds(PREDICTIONS, loaded.split.run)
-    prepared, cases, audit = Prepared.open(PREPARED), scan(RAW), pd.read_csv(GROUPS)
-    fitted = {f"fold-{fold}": fit_fold(fold, loaded, prepared) for fold in loaded.split.run}
-    write_json(POSTPROCESS, fitted)
-    results = [
-        evaluate_fold(fold, read_steps(POSTPROCESS, f"fold-{fold}"), cases, prepared.index, audit)
-        for fold in loaded.split.run
-    ]
-    with written_aside(PER_IMAGE) as aside:
-        pd.concat([scores for scores, _ in results]).to_csv(aside, index=False, float_format="%.6f")
-    scores = pd.read_csv(PER_IMAGE)
+    prepared, cases, audit = Prepared.open(PREPARED), read_cases(RAW), read_table(GROUPS)
+    test = PairedTest(loaded.intervals.draws, loaded.intervals.confidence, loaded.seed)
+    folds = read_table(FOLDS)["fold"].max() + 1
+    networks = {fold: Validation.read(fold, prepared, audit) for fold in loaded.split.run}
+    write_json(POSTPROCESS, fit_all(networks, folds, loaded, test))
+    fitted = {fold: read_fitted(POSTPROCESS, f"fold-{fold}") for fold in loaded.split.run}
+    results = [evaluate_fold(fold, found, cases, prepared.index, audit) for fold, found in fitted.items()]
+    write_table(PER_IMAGE, pd.concat([scores for scores, _ in results]))
+    changed = [evaluate_changed(fold, found, cases, prepared.index, audit) for fold, found in fitted.items()]
+    write_table(OTHER_SCANNERS, pd.concat(changed))
+    scores = read_table(PER_IMAGE)
     with written_aside(PLOTS) as folder:
         error = plots(scores[scores["subset"] == "test"], np.sum([levels for _, levels in results], axis=0), folder)
-    test = PairedTest(loaded.intervals.draws, loaded.intervals.confidence, loaded.seed)
-    found = figures_by_subset(scores, test)
+    found = figures_by_subset(scores, add_scores(read_table(OTHER_SCANNERS)), test)
     found["test"]["calibration error"] = error
     write_json(FIGURES, found)
     # Short names, since `dvc exp show` makes a column of each.

@@ -1,26 +1,27 @@
 """Predict the validation and test images of one fold: `python -m stages.predict --fold 0`.
 
 Writes data/predictions/fold-0 with probability.npy (uint8 [n, size, size], in steps of 1/255, on the prepared grid,
-memory-mappable) and index.csv: id and subset of each row and, of a network with a class head, the probability and the
-logit of each class.
+memory-mappable) and index.csv: id and subset of each row and, of a network with a class head, the logit of each class.
+Beside `validation` and `test` there is a subset for each of SCANNERS: the validation images as another scanner might
+have shown them.
 """
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
-from scipy.special import softmax
 from tqdm import trange
 
-from stages.cases.classes import CLASSES
 from stages.cases.folds import FOLDS, read_fold, subsets
-from stages.cases.prepared import PREPARED, Prepared
+from stages.cases.prepared import PREPARED, Prepared, letterboxes
+from stages.cases.scanners import SCANNERS, as_seen_by
 from stages.network import device, model_files
 from stages.network.device import Hardware
 from stages.network.inference import Predict, predict
+from stages.pipeline.arrays import Grey
 from stages.pipeline.errors import command
 from stages.pipeline.files import written_aside, written_rows
 from stages.pipeline.params import Section, Seed, load
-from stages.scoring.predictions import CLASS_PROBABILITIES, INDEX, PROBABILITY, predictions
+from stages.pipeline.tables import read_table
+from stages.scoring.predictions import CLASS_LOGITS, INDEX, PROBABILITY, predictions
 
 _BATCH = 16
 
@@ -33,12 +34,21 @@ class Params(Section):
     predict: Predict
 
 
-def class_columns(logits: NDArray[np.float32]) -> pd.DataFrame:
-    """Columns p_benign, … and logit_benign, … of the logits [n, 3] of CLASSES; none of [n, 0]."""
-    if not logits.size:
-        return pd.DataFrame(index=range(len(logits)))
-    values = np.hstack([softmax(logits, axis=1), logits])
-    return pd.DataFrame(values, columns=[*CLASS_PROBABILITIES, *(f"logit_{name}" for name in CLASSES)])
+def planned(folds: pd.DataFrame, fold: int) -> pd.DataFrame:
+    """The rows of folds.csv to predict, by their place in it, with the subset that each is predicted for."""
+    rows = folds.assign(subset=subsets(folds["fold"], fold))
+    validation = rows[rows["subset"] == "validation"]
+    changed = [validation.assign(subset=scanner) for scanner in SCANNERS]
+    return pd.concat([rows[rows["subset"].isin(["validation", "test"])], *changed])
+
+
+def shown(prepared: Prepared, row: int, subset: str) -> Grey:
+    """A prepared image, uint8 [size, size], as a subset shows it."""
+    square = prepared.images[row].copy()
+    if subset in SCANNERS:
+        content = letterboxes(prepared.index.iloc[[row]])[0].content(square)
+        content[...] = as_seen_by(subset, content)
+    return square
 
 
 @command
@@ -49,20 +59,22 @@ def main() -> None:
     hardware = device.configure(loaded.hardware, loaded.seed)
     network = model_files.load(model_files.model_file(fold), hardware.precision)
     prepared = Prepared.open(PREPARED)
-    folds = pd.read_csv(FOLDS)
-    rows = folds.assign(subset=subsets(folds["fold"], fold)).query("subset in ('validation', 'test')")
+    rows = planned(read_table(FOLDS), fold)
     with written_aside(predictions(fold)) as folder:
         folder.mkdir()
         shape = (len(rows), prepared.size, prepared.size)
         logits = []
         with written_rows(folder / PROBABILITY, shape) as add:
             for start in trange(0, len(rows), _BATCH, desc="predict", unit="batch", disable=None):
-                batch = rows.index[start : start + _BATCH]
-                probability, class_logits = predict(network, prepared.images[batch], loaded.predict.mirror)
+                batch = rows.iloc[start : start + _BATCH]
+                images = np.stack([shown(prepared, *row) for row in zip(batch.index, batch["subset"], strict=True)])
+                probability, class_logits = predict(network, images, loaded.predict.mirror)
                 add(probability)
                 logits.append(class_logits)
-        table = rows[["id", "subset"]].reset_index(drop=True)
-        table.join(class_columns(np.concatenate(logits))).to_csv(folder / INDEX, index=False, float_format="%.6f")
+        said = np.concatenate(logits)
+        columns = pd.DataFrame(said, columns=CLASS_LOGITS[: said.shape[1]])
+        table = rows[["id", "subset"]].reset_index(drop=True).join(columns)
+        table.to_csv(folder / INDEX, index=False, float_format="%.6f")
 
 
 if __name__ == "__main__":

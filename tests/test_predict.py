@@ -1,21 +1,29 @@
 import numpy as np
 import pandas as pd
-import pytest
-from scipy.special import softmax
 
-from stages.cases.release import CLASSES
-from stages.predict import class_columns
-
-
-def test_each_class_has_its_probability_and_the_logit_from_which_it_follows() -> None:
-    logits = np.array([[2.0, 0.0, -1.0], [-40.0, 0.0, 40.0]], np.float32)
-    table = class_columns(logits)
-    assert list(table) == ["p_benign", "p_malignant", "p_normal", "logit_benign", "logit_malignant", "logit_normal"]
-    assert table[[f"p_{name}" for name in CLASSES]].sum(axis=1).to_numpy() == pytest.approx(1)
-    assert np.array_equal(table[[f"logit_{name}" for name in CLASSES]], logits)
-    assert np.allclose(table.filter(like="p_"), softmax(logits, axis=1))
+from stages.cases.letterbox import Letterbox
+from stages.cases.prepared import Prepared
+from stages.cases.scanners import SCANNERS
+from stages.predict import planned, shown
 
 
-def test_a_network_without_a_class_head_adds_no_column() -> None:
-    rows = pd.DataFrame({"id": ["benign (1)", "benign (2)"]})
-    assert rows.join(class_columns(np.empty((2, 0), np.float32))).equals(rows)
+def test_validation_images_are_predicted_as_they_are_and_as_each_scanner_shows_them() -> None:
+    folds = pd.DataFrame({"id": list("abcde"), "fold": [0, 1, 2, 1, -1]})
+    rows = planned(folds, fold=0)
+    assert rows["id"][rows["subset"].isin(["validation", "test"])].tolist() == ["a", "b", "d"]
+    for scanner in SCANNERS:
+        assert rows["id"][rows["subset"] == scanner].tolist() == ["b", "d"]
+    assert set(rows["subset"]) == {"validation", "test", *SCANNERS}
+
+
+def test_the_padding_of_a_changed_image_stays_black() -> None:
+    box = Letterbox.fit(40, 80, size=64)
+    image = np.random.default_rng(0).integers(50, 200, (40, 80), np.uint8)
+    square = box.image_in(image)
+    prepared = Prepared(square[None], np.zeros((1, 64, 64), np.uint8), pd.DataFrame([box.geometry()]))
+    assert np.array_equal(shown(prepared, 0, "test"), square)
+    for scanner in SCANNERS:
+        changed = shown(prepared, 0, scanner)
+        assert not np.array_equal(changed, square)
+        changed[box.top : box.top + box.content_height] = 0
+        assert not changed.any()

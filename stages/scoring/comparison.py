@@ -1,14 +1,17 @@
 """Two runs on the same images: which figures differ by more than noise, and on which images."""
 
 import ast
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
+from numpy.typing import NDArray
 
+from stages.cases.classes import CLASSES, UNTOLD
+from stages.cases.groups import join
 from stages.pipeline.errors import UserError
+from stages.scoring.classification import CLASS_PROBABILITIES, malignancy
 from stages.scoring.intervals import auc
 from stages.scoring.lesions import has_lesion, is_clean
 from stages.scoring.paired import Difference, PairedTest
@@ -75,7 +78,9 @@ def pair(first: pd.DataFrame, second: pd.DataFrame, subset: str) -> pd.DataFrame
 
 def changes(both: pd.DataFrame, test: PairedTest) -> list[Change]:
     """The figures of both runs, of a table of `pair`, each of the images that it is defined on."""
-    groups, lesion = _joined_groups(both), both["lesion_first"].to_numpy()
+    # Groups that hold together what either run does, should their audits differ.
+    groups = join(*(both[f"group_{run}"].to_numpy() for run in ("first", "second")))
+    lesion = both["lesion_first"].to_numpy()
     found = []
     for name, column, rows in (
         ("lesion Dice", "dice", lesion),
@@ -91,6 +96,24 @@ def changes(both: pd.DataFrame, test: PairedTest) -> list[Change]:
         one, two = (both[f"peak_{run}"].to_numpy(float) for run in ("first", "second"))
         difference = test.auc(one, two, lesion, groups)
         found.append(Change("AUC", len(both), auc(one, lesion), auc(two, lesion), difference))
+    return found + _class_changes(both, groups, test)
+
+
+def _class_changes(both: pd.DataFrame, groups: NDArray[np.int64], test: PairedTest) -> list[Change]:
+    """Accuracy of the class, and the area under the ROC curve, malignant against benign; none unless both runs tell."""
+    runs = [[f"{name}_{run}" for name in CLASS_PROBABILITIES] for run in ("first", "second")]
+    if not set(itertools.chain(*runs)) <= set(both.columns):
+        return []
+    told = (both["class"] != UNTOLD).to_numpy()
+    both, groups = both[told], groups[told]
+    true, chances = both["class"].to_numpy(), [both[columns].to_numpy(float) for columns in runs]
+    one, two = ((np.array(CLASSES)[chance.argmax(axis=1)] == true).astype(float) for chance in chances)
+    found = [Change("class right", len(both), float(one.mean()), float(two.mean()), test.mean(two - one, groups))]
+    rows, malignant = true != "normal", true == "malignant"
+    if malignant.any() and not malignant[rows].all():
+        one, two, malignant = *(malignancy(chance)[rows] for chance in chances), malignant[rows]
+        difference = test.auc(one, two, malignant, groups[rows])
+        found.append(Change("malignant AUC", len(one), auc(one, malignant), auc(two, malignant), difference))
     return found
 
 
@@ -98,11 +121,3 @@ def most_changed(both: pd.DataFrame, images: int) -> tuple[pd.DataFrame, pd.Data
     """The images that gained and those that lost most Dice, at most so many of each, most first."""
     ranked = both.assign(gain=both["dice_second"] - both["dice_first"]).sort_values(["gain", "id"])
     return ranked[ranked["gain"] > 0][::-1][:images], ranked[ranked["gain"] < 0][:images]
-
-
-def _joined_groups(both: pd.DataFrame) -> np.ndarray:
-    """Groups that hold together what either run does, should their audits differ."""
-    one, two = (np.unique(both[f"group_{run}"], return_inverse=True)[1] for run in ("first", "second"))
-    size = len(both)
-    links = coo_matrix((np.ones(size), (one, two + size)), shape=(2 * size, 2 * size))
-    return connected_components(links, directed=False)[1][one]

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from stages.cases.classes import CLASSES
-from stages.scoring.classification import classification
+from stages.cases.classes import CLASSES, UNTOLD
+from stages.scoring.classification import classification, of_surest
 from stages.scoring.error_kinds import KINDS
-from stages.scoring.intervals import Interval, auc, auc_interval, mean_interval, score_interval
-from stages.scoring.lesions import has_lesion, is_clean
+from stages.scoring.intervals import Interval, auc, auc_interval, mean_interval, rank, score_interval
+from stages.scoring.lesions import has_lesion, is_clean, is_lost
 from stages.scoring.paired import PairedTest
 from stages.scoring.scores import SCORES, add_scores
 
@@ -28,7 +28,8 @@ _OPEN_ENDED = {"hd95": 0.0, "assd": 0.0, "area_error": -1.0}
 def strata(scores: pd.DataFrame) -> dict[str, pd.Series]:
     """Which rows belong to each stratum; terciles are of the lesion's share of the image, among these lesion images."""
     lesion = has_lesion(scores)
-    chosen = {"lesion": lesion} | {cls: scores["class"] == cls for cls in CLASSES} | {"all": lesion | True}
+    chosen = {"lesion": lesion} | {cls: scores["class"] == cls for cls in CLASSES}
+    chosen |= {"class not told": scores["class"] == UNTOLD, "all": lesion | True}
     size = scores["lesion_share"].where(lesion)
     low, high = size.quantile(1 / 3), size.quantile(2 / 3)
     chosen |= {"small lesion": size <= low, "medium lesion": (size > low) & (size <= high), "large lesion": size > high}
@@ -54,6 +55,7 @@ def summarise(scores: pd.DataFrame, test: PairedTest) -> dict[str, Any]:
     }
     figures["error kinds"] = error_kinds(before["kind"], after["kind"])
     figures["class against mask"] = class_against_mask(after)
+    figures["expected Dice"] = expected_dice(after)
     classes = classification(after, test.confidence)
     return figures | ({"detection": detection} if detection else {}) | ({"classes": classes} if classes else {})
 
@@ -61,7 +63,8 @@ def summarise(scores: pd.DataFrame, test: PairedTest) -> dict[str, Any]:
 def stratum(scores: pd.DataFrame, confidence: float) -> dict[str, Any]:
     """Figures of some images: mean and median per image, and pooled, all pixels taken together.
 
-    `normals left clean` is the share of the images without a lesion whose predicted mask is empty.
+    `lesions lost` is the share of the lesion images with a Dice below LOST, `normals left clean` that of the images
+    without a lesion whose predicted mask is empty.
     """
     counts = scores[["tp", "fp", "fn", "tn"]].sum().to_frame().T
     pooled = add_scores(counts).iloc[0][["dice", "iou", "sensitivity", "precision", "specificity"]]
@@ -72,7 +75,11 @@ def stratum(scores: pd.DataFrame, confidence: float) -> dict[str, Any]:
         "median per image": scores[list(SCORES)].median().dropna().round(_DIGITS).to_dict(),
         "pooled over pixels": pooled.dropna().astype(float).round(_DIGITS).to_dict(),
     }
-    normals = scores[~has_lesion(scores)]
+    lesion = has_lesion(scores)
+    if lesion.any():
+        lost = scores[lesion].assign(lost=is_lost(scores).astype(float))
+        figures["lesions lost"] = {"images": len(lost)} | mean("lost", lost, confidence)
+    normals = scores[~lesion]
     if len(normals):
         clean = normals.assign(clean=is_clean(normals).astype(float))
         figures["normals left clean"] = {"images": len(normals)} | mean("clean", clean, confidence)
@@ -118,6 +125,40 @@ def class_against_mask(scores: pd.DataFrame) -> dict[str, int]:
     return {"lesion class, no lesion": int((~lesion & ~normal).sum()), "normal, lesion": int((lesion & normal).sum())}
 
 
+def expected_dice(scores: pd.DataFrame) -> dict[str, Any]:
+    """How well the Dice that was expected of each mask tells the one that it has.
+
+    Their rank correlation (Spearman), left out where either is the same for all, and the mean Dice of the surest masks.
+    """
+    expected, reached = scores["expected_dice"].to_numpy(float), scores["dice"].to_numpy(float)
+    figures: dict[str, Any] = {"mean": round(float(expected.mean()), _DIGITS)}
+    figures["Dice of the surest"] = of_surest(expected, reached)
+    if len(np.unique(expected)) > 1 and len(np.unique(reached)) > 1:
+        figures["rank correlation"] = round(float(np.corrcoef(rank(expected), rank(reached))[0, 1]), _DIGITS)
+    return figures
+
+
+def before_and_after(counts: pd.DataFrame, test: PairedTest) -> dict[str, Any]:
+    """The few figures that matter, before and after post-processing, and their difference, of rows with a Dice."""
+    before, after = (
+        counts[counts["stage"] == stage].sort_values(["fold", "id"], ignore_index=True) for stage in ("before", "after")
+    )
+    strata = {name: rows for name, rows in (("lesion", has_lesion(after)), ("all", after["dice"] >= 0)) if rows.any()}
+    return {
+        "before": brief(before),
+        "after": brief(after),
+        "difference": {name: difference(before[rows], after[rows], test)["dice"] for name, rows in strata.items()},
+    }
+
+
+def brief(scores: pd.DataFrame) -> dict[str, float]:
+    """Mean Dice of all images and of the lesion images, share of lesions lost and of normal images left clean."""
+    lesion = has_lesion(scores)
+    found = {"dice": scores["dice"].mean(), "lesion_dice": scores["dice"][lesion].mean()}
+    found |= {"lost": is_lost(scores)[lesion].mean(), "normals_clean": is_clean(scores)[~lesion].mean()}
+    return {name: round(float(value), _DIGITS) for name, value in found.items() if not math.isnan(value)}
+
+
 def _ends(interval: Interval) -> dict[str, float | None]:
     low, high = (None if math.isnan(end) else round(end, _DIGITS) for end in interval)
     return {"low": low, "high": high}
@@ -144,6 +185,7 @@ def headline(figures: dict[str, Any]) -> dict[str, float]:
     short: dict[str, float] = {}
     if "lesion" in after:
         short["lesion_dice"] = after["lesion"]["mean per image"]["dice"]["value"]
+        short["lost"] = after["lesion"]["lesions lost"]["value"]
     if "normals left clean" in after["all"]:
         short["normals_clean"] = after["all"]["normals left clean"]["value"]
     if "detection" in figures:

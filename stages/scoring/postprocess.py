@@ -1,25 +1,21 @@
-"""From probabilities to a binary mask, and the choice of how, made on validation images.
+"""From probabilities to a binary mask.
 
 Lengths are shares of the square root of the image's area and areas shares of it, so that one choice serves every size.
 """
 
-import json
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
-from pathlib import Path
-from typing import Annotated, Any
+from dataclasses import dataclass
+from typing import Annotated
 
 import cv2
 import numpy as np
 from pydantic import Field
-from scipy import ndimage
 
 from stages.pipeline.arrays import Grey, Mask
-from stages.pipeline.errors import UserError
 from stages.pipeline.params import Between, Section, Shares, Switch
 
-POSTPROCESS = Path("metrics/postprocess.json")
+# The chance of a lesion from which on there is sure to be one.
+SURE = 0.9
 
 
 class Postprocess(Section):
@@ -27,6 +23,7 @@ class Postprocess(Section):
 
     smooth: Shares
     threshold: Annotated[tuple[Between, ...], Field(strict=False, min_length=1)]
+    relative: Shares
     peak: Shares
     opening: Shares
     closing: Shares
@@ -34,6 +31,7 @@ class Postprocess(Section):
     part_area: Shares
     largest_only: Switch
     evidence: Shares
+    chance: Shares
 
 
 @dataclass(frozen=True)
@@ -45,6 +43,7 @@ class Steps:
 
     smooth: float = 0.0
     threshold: float = 0.5
+    relative: float = 0.0
     peak: float = 0.0
     opening: float = 0.0
     closing: float = 0.0
@@ -52,6 +51,7 @@ class Steps:
     part_area: float = 0.0
     largest_only: bool = False
     evidence: float = 0.0
+    chance: float = 0.0
 
 
 def cut(probability: float) -> int:
@@ -60,23 +60,37 @@ def cut(probability: float) -> int:
     return math.ceil(255 * probability - 1e-9)
 
 
-def binary_mask(probability: Grey, steps: Steps) -> Mask:
-    """The mask, bool [height, width], of a probability uint8 [height, width], 0 to 255."""
+def binary_mask(probability: Grey, steps: Steps, chance: float = 1.0) -> Mask:
+    """The mask, bool [height, width], of a probability uint8 [height, width], 0 to 255.
+
+    `chance` is that of the image to hold a lesion, 0 to 1.
+    """
+    if chance < steps.chance:
+        return np.zeros(probability.shape, bool)
     side = math.sqrt(probability.size)
     if steps.smooth:
         probability = np.asarray(cv2.GaussianBlur(probability, (0, 0), max(steps.smooth * side, 0.1)), np.uint8)
-    mask = probability >= cut(steps.threshold)
+    mask = probability >= _level(probability, steps, chance)
     if not mask.any():
         return mask
     for operation, radius in ((cv2.MORPH_OPEN, steps.opening), (cv2.MORPH_CLOSE, steps.closing)):
         mask = _morphology(mask, operation, round(radius * side))
     if steps.fill_holes:
-        mask = np.asarray(ndimage.binary_fill_holes(mask))
+        outlines, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+        mask = cv2.drawContours(np.zeros(mask.shape, np.uint8), outlines, -1, 1, cv2.FILLED) > 0
     if steps.peak or steps.part_area or steps.largest_only:
         mask = _keep_parts(mask, probability, steps)
     if mask.any() and probability[mask].mean() < 255 * steps.evidence:
         return np.zeros_like(mask)
     return mask
+
+
+def _level(probability: Grey, steps: Steps, chance: float) -> int:
+    """The lowest level that is lesion: where there is sure to be one, it need not reach the threshold."""
+    level = cut(steps.threshold)
+    if not steps.relative or chance < SURE:
+        return level
+    return min(level, max(1, cut(steps.relative * int(probability.max()) / 255)))
 
 
 def _morphology(mask: Mask, operation: int, radius: int) -> Mask:
@@ -92,41 +106,10 @@ def _keep_parts(mask: Mask, probability: Grey, steps: Steps) -> Mask:
     """The parts that are large and certain enough, or the largest of them alone."""
     parts, found, stats, _ = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
     labels, areas = np.asarray(found, np.int64), stats[:, cv2.CC_STAT_AREA]
-    peaks = np.asarray(ndimage.maximum(probability, labels, np.arange(parts)))
+    peaks = np.zeros(parts, np.uint8)
+    np.maximum.at(peaks, labels.ravel(), probability.ravel())
     keep = (areas >= steps.part_area * mask.size) & (peaks >= cut(steps.peak))
     keep[0] = False
     if steps.largest_only and keep.any():
         keep &= np.arange(parts) == np.argmax(np.where(keep, areas, 0))
     return keep[labels]
-
-
-def fit(
-    candidates: dict[str, Sequence[Any]], objective: Callable[[Steps], float], least_gain: float
-) -> tuple[Steps, float]:
-    """The best steps and their objective, by two rounds of coordinate ascent from the default.
-
-    Each step in turn takes the best of its `candidates`, if that gains at least `least_gain`; of equals the first.
-    """
-    best, reached = Steps(), objective(Steps())
-    for _ in range(2):
-        before = best
-        for name, values in candidates.items():
-            tried = [replace(best, **{name: value}) for value in values if value != getattr(best, name)]
-            results = [objective(steps) for steps in tried]
-            if results and max(results) >= reached + least_gain:
-                reached = max(results)
-                best = tried[results.index(reached)]
-        if best == before:
-            break
-    return best, reached
-
-
-def read_steps(path: Path, model: str) -> Steps:
-    """The steps fitted for a model, by its file stem such as `fold-0`; UserError where there are none."""
-    try:
-        fitted = json.loads(path.read_text())[model]
-        return Steps(**{field.name: fitted[field.name] for field in fields(Steps)})
-    except (OSError, ValueError, KeyError) as error:
-        raise UserError(
-            f"{path}: holds no post-processing for {model}. Run `uv run dvc repro`, or give --threshold."
-        ) from error

@@ -1,34 +1,41 @@
 """The predictions of one fold, as the stage `predict` writes them and the later ones read them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stages.cases.classes import CLASSES
 from stages.cases.prepared import letterboxes
-from stages.cases.release import Case, read_merged_mask
+from stages.cases.raw import Case, read_merged_mask
 from stages.pipeline.arrays import Grey, Mask
 from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.tables import read_table
 
 PROBABILITY, INDEX = "probability.npy", "index.csv"
-# The columns of the index that hold the probability of each class, of networks with a class head.
-CLASS_PROBABILITIES = [f"p_{name}" for name in CLASSES]
+# The columns of the index that hold the logit of each class, of networks with a class head.
+CLASS_LOGITS = [f"logit_{name}" for name in CLASSES]
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True)
 class Prediction:
-    """An image's case and subset, its merged mask bool and its probability uint8, 0 to 255, both on the native grid."""
+    """An image's case and subset, and what is known of it on its native grid.
+
+    The merged mask bool and the probability uint8, 0 to 255, both [height, width], and the logits of CLASSES, float64
+    [3], or [0] of a network without them.
+    """
 
     case: Case
     subset: str
     truth: Mask
     probability: Grey
+    logits: NDArray[np.float64]
 
 
 PREDICTIONS = Path("data/predictions")
@@ -40,28 +47,41 @@ def predictions(fold: int) -> Path:
 
 
 def read_rows(folder: Path) -> pd.DataFrame:
-    """The id, the subset and, where predicted, the classes' probabilities of each row of a fold's predictions."""
-    return pd.read_csv(folder / INDEX)
+    """The id, the subset and, where predicted, the classes' logits of each row of a fold's predictions."""
+    return read_table(folder / INDEX)
+
+
+def class_logits(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """The logits of CLASSES of rows of a fold's predictions, [n, 3], or [n, 0] where none were predicted."""
+    return rows.reindex(columns=CLASS_LOGITS).dropna(axis=1, how="all").to_numpy(float)
 
 
 def map_predictions(
-    work: Callable[[Prediction], T], folder: Path, cases: Sequence[Case], index: pd.DataFrame, label: str
+    work: Callable[[Prediction], T],
+    folder: Path,
+    subsets: Collection[str],
+    cases: Sequence[Case],
+    index: pd.DataFrame,
+    label: str,
 ) -> Iterator[T]:
-    """Yield work(prediction) for each row of a fold's predictions that `cases` hold, in order, on every core.
+    """Yield work(prediction) for each row of a fold's predictions of these subsets that `cases` hold, on every core.
 
-    `index` is the one of the prepared data, whose geometry takes each probability back to its native grid.
+    They come in order. `index` is the one of the prepared data, whose geometry takes each probability back to its
+    native grid.
     """
     rows = read_rows(folder)
     case_by_id = {case.id: case for case in cases}
-    rows = rows[rows["id"].isin(case_by_id)]
+    rows = rows[rows["id"].isin(case_by_id) & rows["subset"].isin(subsets)]
     probability = np.load(folder / PROBABILITY, mmap_mode="r")
     index = index[index["id"].isin(case_by_id)]
     box_by_id = dict(zip(index["id"], letterboxes(index), strict=True))
 
-    def load(row: tuple[int, str, str]) -> T:
-        position, case_id, subset = row
+    def load(row: tuple[int, str, str, NDArray[np.float64]]) -> T:
+        position, case_id, subset, logits = row
         case, box = case_by_id[case_id], box_by_id[case_id]
         truth = read_merged_mask(case, box.height, box.width)
-        return work(Prediction(case, subset, truth, box.image_out(probability[position])))
+        return work(Prediction(case, subset, truth, box.image_out(probability[position]), logits))
 
-    return map_on_all_cores(load, list(zip(rows.index, rows["id"], rows["subset"], strict=True)), label)
+    return map_on_all_cores(
+        load, list(zip(rows.index, rows["id"], rows["subset"], class_logits(rows), strict=True)), label
+    )

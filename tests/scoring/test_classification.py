@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from stages.scoring.classification import classification
+from stages.scoring.classification import classification, of_surest, reliability
 
 
 def table(rows: list[tuple[str, float, float, float]]) -> pd.DataFrame:
@@ -57,3 +57,17 @@ def test_a_class_that_no_image_has_leaves_its_figures_out_or_at_zero() -> None:
 
 def test_without_predicted_classes_there_are_no_figures() -> None:
     assert classification(MIXED.drop(columns="p_normal"), 0.95) == {}
+
+
+def test_the_surest_are_the_likeliest_and_all_of_them_are_all() -> None:
+    found = of_surest(np.array([0.9, 0.5, 0.8, 0.6]), np.array([1.0, 0.0, 1.0, 1.0]))
+    assert found == {"50%": 1, "60%": 1, "70%": 1, "80%": 1, "90%": 0.75, "100%": 0.75}
+    assert of_surest(np.array([0.3]), np.array([1.0]))["50%"] == 1
+
+
+def test_probabilities_that_hold_have_no_calibration_error_and_boasts_have_one() -> None:
+    right = np.array([1.0, 1, 1, 0] * 50)
+    assert reliability(np.full(200, 0.75), right)["calibration error"] == pytest.approx(0)
+    assert reliability(np.full(200, 0.95), right)["calibration error"] == pytest.approx(0.2)
+    (bin_,) = reliability(np.full(200, 1.0), right)["reliability"]
+    assert bin_ == {"probability": 1, "right": 0.75, "images": 200}

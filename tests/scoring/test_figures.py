@@ -26,7 +26,15 @@ def table(images: int, fill: str, classes: tuple[str, ...] = ("benign", "maligna
         tp, fp = round(lesion * found), round((1000 - lesion) * found)
         row = {"id": f"{cls} ({number})", "class": cls, "group": number // 2, "marks": number % 2}
         row |= {"lesion_share": (lesion + number) / 1000 if lesion else 0, "predicted_share": (tp + fp) / 1000}
-        row |= {"tp": tp, "fp": fp, "fn": lesion - tp, "tn": 1000 - lesion - fp, "peak": found, "fragments": 0.0}
+        row |= {
+            "tp": tp,
+            "fp": fp,
+            "fn": lesion - tp,
+            "tn": 1000 - lesion - fp,
+            "peak": found,
+            "fragments": 0.0,
+            "expected_dice": found,
+        }
         distance = 3.0 if lesion and found else math.nan
         rows += [row | {"stage": stage, "hd95": distance, "assd": distance} for stage in ("before", "after")]
     scores = add_scores(pd.DataFrame(rows))
@@ -166,3 +174,32 @@ def test_the_distribution_of_dice_counts_every_image() -> None:
     found = figures.dice_distribution(scores)
     assert found["images"].sum() == 3
     assert set(found["dice_from"]) == {0.0, 0.9}
+
+
+def test_the_surest_masks_are_better_where_what_is_expected_tells_something() -> None:
+    scores = table(12, "noise")
+    scores["expected_dice"] = scores["dice"] / 2
+    found = figures.expected_dice(scores[scores["stage"] == "after"])
+    assert found["rank correlation"] == pytest.approx(1)
+    surest = list(found["Dice of the surest"].values())
+    assert surest == sorted(surest, reverse=True)
+    assert surest[-1] == pytest.approx(scores["dice"].mean(), abs=1e-4)
+
+
+def test_a_lesion_met_with_a_dice_below_a_tenth_is_lost() -> None:
+    found = figures.stratum(table(12, "nothing"), TEST.confidence)
+    assert found["lesions lost"]["value"] == 1
+    assert found["lesions lost"]["images"] == 16
+    assert figures.stratum(table(12, "everything"), TEST.confidence)["lesions lost"]["value"] == 0
+    assert "lesions lost" not in figures.stratum(table(3, "nothing", ("normal",)), TEST.confidence)
+
+
+def test_other_scanners_are_told_before_and_after_and_by_what_they_differ() -> None:
+    counts = table(12, "nothing").assign(fold=0)
+    after = counts["stage"] == "after"
+    counts.loc[after, ["tp", "fn"]] = counts.loc[after, ["fn", "tp"]].to_numpy()
+    found = figures.before_and_after(add_scores(counts), TEST)
+    assert found["before"] == {"dice": 0.3333, "lesion_dice": 0, "lost": 1, "normals_clean": 1}
+    assert found["after"] == {"dice": 1, "lesion_dice": 1, "lost": 0, "normals_clean": 1}
+    assert found["difference"]["lesion"]["value"] == 1
+    assert found["difference"]["all"]["verdict"] == "more than noise"

@@ -1,5 +1,3 @@
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -8,9 +6,8 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
 from stages.evaluate import Params
-from stages.pipeline.errors import UserError
 from stages.pipeline.params import load
-from stages.scoring.postprocess import Steps, binary_mask, cut, fit, read_steps
+from stages.scoring.postprocess import Steps, binary_mask, cut
 
 CANDIDATES = load(Params).postprocess
 STEPS = st.builds(Steps, **{name: st.sampled_from(getattr(CANDIDATES, name)) for name in type(CANDIDATES).model_fields})
@@ -80,27 +77,19 @@ def test_a_pixel_is_lesion_from_the_threshold_on(threshold: float) -> None:
     assert cut(0) == 0
 
 
-def test_the_fit_finds_a_separable_best_and_leaves_off_what_does_not_pay() -> None:
-    wanted = Steps(threshold=0.3, part_area=0.005, largest_only=True)
-
-    def objective(steps: Steps) -> float:
-        right = [getattr(steps, name) == getattr(wanted, name) for name in CANDIDATES.model_dump()]
-        return sum(right) / 10
-
-    steps, reached = fit(CANDIDATES.model_dump(), objective, least_gain=0.001)
-    assert steps == wanted
-    assert reached == pytest.approx(objective(wanted))
-    assert fit(CANDIDATES.model_dump(), objective, least_gain=0.2)[0] == Steps()
+def test_a_doubted_lesion_is_drawn_where_there_is_sure_to_be_one() -> None:
+    faint = scene() // 3
+    assert not binary_mask(faint, Steps(), chance=1).any()
+    assert binary_mask(faint, Steps(relative=0.5), chance=0.95)[20, 20]
+    assert not binary_mask(faint, Steps(relative=0.5), chance=0.85).any()
+    # Where the network is sure, the threshold stands.
+    assert np.array_equal(binary_mask(scene(), Steps(relative=0.9)), binary_mask(scene(), Steps()))
 
 
-def test_the_fit_of_a_flat_objective_is_the_bare_network() -> None:
-    assert fit(CANDIDATES.model_dump(), lambda _: 0.5, least_gain=0.001) == (Steps(), 0.5)
+def test_a_relative_threshold_never_draws_where_there_is_no_probability() -> None:
+    assert not binary_mask(np.zeros((5, 5), np.uint8), Steps(relative=0.3), chance=1).any()
 
 
-def test_missing_or_incomplete_steps_are_told(tmp_path: Path) -> None:
-    path = tmp_path / "postprocess.json"
-    for content in (None, "{}", '{"fold-0": {"threshold": 0.5}}', "damaged"):
-        if content:
-            path.write_text(content)
-        with pytest.raises(UserError, match=r"postprocess\.json: holds no post-processing for fold-0"):
-            read_steps(path, "fold-0")
+@pytest.mark.parametrize(("chance", "kept"), [(0.29, False), (0.3, True), (1.0, True)])
+def test_the_mask_is_emptied_where_a_lesion_is_unlikely(chance: float, kept: bool) -> None:
+    assert binary_mask(scene(), Steps(chance=0.3), chance).any() == kept
