@@ -19,7 +19,7 @@ from pydantic import Field
 from stages.cases.folds import GROUPS, Run, remove_other_folds
 from stages.cases.images import read_grey
 from stages.cases.prepared import PREPARED, read_index
-from stages.cases.release import RAW, Case, read_merged_mask, scan
+from stages.cases.raw import RAW, Case, read_cases, read_merged_mask
 from stages.pages import charts, selection
 from stages.pages.overlay import PREDICTION, TRUTH, encode, overlay
 from stages.pages.rendering import jpeg, outline, render, shrink, shrink_mask
@@ -29,11 +29,12 @@ from stages.pipeline.engine import map_on_all_cores
 from stages.pipeline.errors import command
 from stages.pipeline.files import written_aside
 from stages.pipeline.params import Section, Seed, load
+from stages.pipeline.tables import read_table
 from stages.repeats.quality import FLAGS, summarise
-from stages.scoring import error_kinds
+from stages.scoring import error_kinds, external
+from stages.scoring.answers import POSTPROCESS, Fitted, read_fitted
 from stages.scoring.figures import FIGURES, PER_IMAGE, PLOTS
 from stages.scoring.intervals import Intervals
-from stages.scoring.postprocess import POSTPROCESS, Steps, binary_mask, read_steps
 from stages.scoring.predictions import Prediction, map_predictions, predictions
 from stages.training.history import HISTORIES, read_curve, read_record
 
@@ -101,7 +102,7 @@ def tabulate(scores: pd.DataFrame, cases: Sequence[Case]) -> pd.DataFrame:
 
 
 def draw(
-    work: Callable[[Steps, Prediction], T], chosen: pd.DataFrame, cases: Sequence[Case], label: str
+    work: Callable[[Fitted, Prediction], T], chosen: pd.DataFrame, cases: Sequence[Case], label: str
 ) -> dict[str, T]:
     """What `work` makes of test images and the post-processing of their fold, by id.
 
@@ -110,10 +111,10 @@ def draw(
     index, drawn = read_index(PREPARED), {}
     for fold, members in chosen["fold"].groupby(chosen["fold"]):
         number = int(str(fold))
-        steps = read_steps(POSTPROCESS, f"fold-{number}")
+        named = partial(_named, partial(work, read_fitted(POSTPROCESS, f"fold-{number}")))
         fold_cases = [case for case in cases if case.id in members.index]
-        named = partial(_named, partial(work, steps))
-        drawn |= dict(map_predictions(named, predictions(number), fold_cases, index, f"{label}, fold {number}"))
+        folder, told = predictions(number), f"{label}, fold {number}"
+        drawn |= dict(map_predictions(named, folder, ["test"], fold_cases, index, told))
     return drawn
 
 
@@ -121,12 +122,12 @@ def _named(work: Callable[[Prediction], T], prediction: Prediction) -> tuple[str
     return prediction.case.id, work(prediction)
 
 
-def draw_tile(steps: Steps, prediction: Prediction) -> Tile:
+def draw_tile(fitted: Fitted, prediction: Prediction) -> Tile:
     """The tile of a test image."""
     masks = {
         "truth": prediction.truth,
-        "before": binary_mask(prediction.probability, Steps()),
-        "after": binary_mask(prediction.probability, steps),
+        "before": Fitted().answer(prediction.probability, prediction.logits).mask,
+        "after": fitted.answer(prediction.probability, prediction.logits).mask,
     }
     small = shrink(read_grey(prediction.case.image), _WIDTH)
     return Tile(
@@ -138,9 +139,10 @@ def draw_tile(steps: Steps, prediction: Prediction) -> Tile:
     )
 
 
-def draw_example(steps: Steps, prediction: Prediction) -> bytes:
+def draw_example(fitted: Fitted, prediction: Prediction) -> bytes:
     """A test image with its true and its predicted contour, as a JPEG file."""
-    masks = [(prediction.truth, TRUTH), (binary_mask(prediction.probability, steps), PREDICTION)]
+    predicted = fitted.answer(prediction.probability, prediction.logits).mask
+    masks = [(prediction.truth, TRUTH), (predicted, PREDICTION)]
     return encode(overlay(read_grey(prediction.case.image), masks), ".jpg")
 
 
@@ -162,12 +164,13 @@ def gallery(tested: pd.DataFrame, cases: Sequence[Case], most: int, seed: int) -
     return {
         "items": [{"tile": tiles[str(case_id)], **row} for case_id, row in chosen.to_dict("index").items()],
         "reasons": {name: len(members) for name, members in reasons.items()},
+        "classes": sorted(set(tested["class"])),
         "tested": tested.reset_index()[_COLUMNS].to_dict("split")["data"],
     }
 
 
 def sheet(case: Case, row: dict[Hashable, Any]) -> dict[Hashable, Any]:
-    """One picture of the contact sheets: an image with its true contour, its flags and its likeness to the group."""
+    """One picture of the contact sheets: an image with its true contour, its flags and its likeness to the frame."""
     image = read_grey(case.image)
     flags = [flag.replace("_", " ") for flag in FLAGS if row[flag]]
     if row["dropped"] != "no":
@@ -185,11 +188,11 @@ def draw_sheets(table: pd.DataFrame, cases: Sequence[Case], label: str) -> list[
 
 
 def contact_sheets(audit: pd.DataFrame, cases: Sequence[Case], most: int, seed: int) -> dict[str, Any]:
-    """The groups of repeats, and the other images with a flag that is not marks alone, `most` pictures of each."""
+    """The repeated frames, and the other images with a flag that is not marks alone, `most` pictures of each."""
     repeats, flagged = selection.repeats(audit), selection.flagged(audit, seed)
     drawn = draw_sheets(repeats[:most], cases, "draw repeats")
     return {
-        "repeats": [list(members) for _, members in itertools.groupby(drawn, lambda item: item["group"])],
+        "repeats": [list(members) for _, members in itertools.groupby(drawn, lambda item: item["frame"])],
         "flagged": draw_sheets(flagged[:most].sort_index(), cases, "draw flagged images"),
         "flagged_images": len(flagged),
     }
@@ -220,6 +223,7 @@ def facts(loaded: Params, groups: pd.DataFrame) -> dict[str, Any]:
         "size": read_index(PREPARED)["size"].iloc[0],
         "training": describe({fold: read_record(fold) for fold in loaded.split.run}),
         "figures": json.loads(FIGURES.read_text()),
+        "external": json.loads(external.FIGURES.read_text()),
         "postprocess": json.loads(POSTPROCESS.read_text()),
         "audit": summarise(groups),
         "kinds": error_kinds,
@@ -244,11 +248,11 @@ def print_summary(figures: dict[str, Any]) -> None:
 @command
 def main() -> None:
     """Write the report, the model card and the examples, and print the figures."""
-    loaded, groups = load(Params), pd.read_csv(GROUPS)
+    loaded, groups = load(Params), read_table(GROUPS)
     remove_other_folds(HISTORIES, loaded.split.run)
-    cases, known = scan(RAW), facts(loaded, groups)
+    cases, known = read_cases(RAW), facts(loaded, groups)
     most, seed = loaded.report.gallery, loaded.seed
-    tested = tabulate(pd.read_csv(PER_IMAGE), cases)
+    tested = tabulate(read_table(PER_IMAGE), cases)
     page = render(
         "report.html.j2",
         **known,

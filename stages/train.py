@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 import keras
 import numpy as np
-import pandas as pd
 import yaml
 from dvclive.live import Live
 from pydantic import Field
@@ -28,6 +27,7 @@ from stages.network.unet import Network, attention_unet
 from stages.pipeline.errors import UserError, command
 from stages.pipeline.files import written_aside
 from stages.pipeline.params import NotNegative, Positive, Section, Seed, Share, load
+from stages.pipeline.tables import read_table
 from stages.training.augment import Augment
 from stages.training.batches import Batches
 from stages.training.callbacks import Progress, Resume
@@ -164,7 +164,7 @@ def main() -> None:
     hardware = device.configure(loaded.hardware, loaded.seed)
     prepared = Prepared.open(PREPARED)
     check_grid(prepared.size, loaded.network)
-    subset = subsets(pd.read_csv(FOLDS)["fold"], fold)
+    subset = subsets(read_table(FOLDS)["fold"], fold)
     rows = {name: np.flatnonzero(subset == name) for name in ("train", "validation")}
     if not prepared.masks[rows["validation"]].any():
         raise UserError(f"fold {fold}: no lesion among its validation images. Lower split.folds or add images.")

@@ -134,10 +134,17 @@ def test_scores_have_a_row_for_each_validation_and_test_image_of_each_fold(clone
     assert set(folds["fold"]) == {0, 1, 2}
 
 
-def test_each_prediction_has_the_probabilities_of_its_classes(clone: Path) -> None:
-    for fold in (0, 1):
-        predicted = pd.read_csv(clone / f"data/predictions/fold-{fold}/index.csv")
-        assert predicted.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
+def test_each_image_has_the_probabilities_of_its_classes_and_the_dice_to_be_expected(clone: Path) -> None:
+    scores = pd.read_csv(clone / "metrics/scores.csv")
+    assert scores.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
+    assert scores["expected_dice"].between(0, 1).all()
+
+
+def test_validation_images_are_scored_as_other_scanners_might_have_shown_them(clone: Path) -> None:
+    counts, scores = pd.read_csv(clone / "metrics/other_scanners.csv"), pd.read_csv(clone / "metrics/scores.csv")
+    validated = scores[(scores["subset"] == "validation") & (scores["stage"] == "after")]
+    for _, changed in counts[counts["stage"] == "after"].groupby("scanner"):
+        assert changed["id"].tolist() == validated["id"].tolist()
 
 
 def test_scores_are_on_the_native_grid_and_the_summary_follows_from_them(clone: Path) -> None:

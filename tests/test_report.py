@@ -21,7 +21,7 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
 from stages.cases.folds import GROUPS
-from stages.cases.release import RAW, scan
+from stages.cases.raw import RAW, read_cases
 from stages.pages.overlay import PREDICTION, TRUTH, contour_path, overlay
 from stages.pages.rendering import render
 from stages.pipeline.params import load
@@ -48,7 +48,7 @@ def small_run(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     values["report"]["gallery"] = 4
     (copy / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
     groups = pd.read_csv(copy / "data" / "groups.csv")
-    groups.loc[:5, ["group", "similarity"]] = [100, 0.9]
+    groups.loc[:5, ["frame", "similarity"]] = [100, 0.9]
     groups.loc[6:11, "low_contrast"] = 1
     groups.to_csv(copy / "data" / "groups.csv", index=False)
     run(copy, sys.executable, "-m", "stages.report")
@@ -178,7 +178,7 @@ def test_it_fits_a_phone(page: Chrome) -> None:
 
 def test_the_contact_sheets_show_every_repeat(page: Chrome, report: Path) -> None:
     groups = pd.read_csv(report.parent.parent / "data" / "groups.csv")
-    repeated = int(groups["group"].duplicated(keep=False).sum())
+    repeated = int(groups["frame"].duplicated(keep=False).sum())
     sheets = page.execute_script("return document.querySelectorAll('#repeats ~ .sheet figure').length")
     flagged = page.execute_script("return document.querySelectorAll('#flagged ~ .sheet figure').length")
     assert sheets - flagged == repeated
@@ -203,7 +203,7 @@ def test_more_images_than_the_gallery_holds_are_all_in_the_table(small_page: Chr
 
 def test_contact_sheets_say_what_they_leave_out(small_page: Chrome, small_run: Path) -> None:
     groups = pd.read_csv(small_run / "data" / "groups.csv")
-    repeated = int(groups["group"].duplicated(keep=False).sum())
+    repeated = int(groups["frame"].duplicated(keep=False).sum())
     sheets = small_page.find_elements(By.CLASS_NAME, "sheet")
     assert [len(sheet.find_elements(By.TAG_NAME, "img")) for sheet in sheets] == [4, 4]
     assert sheets[0].text.endswith("and 2 more")
@@ -229,14 +229,14 @@ def test_the_table_turns_pages_and_follows_the_controls(large_page: Chrome, test
 
 
 def test_a_link_to_an_image_without_a_picture_finds_its_row(large_page: Chrome) -> None:
-    address = large_page.current_url + "#normal-20999"
+    address = large_page.current_url + "#image-normal-20999"
     large_page.get("about:blank")
     large_page.get(address)
     assert large_page.switch_to.active_element.text.startswith("normal (20999) normal good")
     choose(large_page, "class", "benign")
-    large_page.execute_script("location.hash = 'normal-1005'")
+    large_page.execute_script("location.hash = 'image-normal-1005'")
     assert "normal (1005)" in listed(large_page)
-    assert large_page.switch_to.active_element.get_attribute("id") == "normal-1005"
+    assert large_page.switch_to.active_element.get_attribute("id") == "image-normal-1005"
 
 
 def test_a_row_that_was_searched_for_leads_to_the_picture(small_page: Chrome) -> None:
@@ -249,7 +249,7 @@ def test_a_row_that_was_searched_for_leads_to_the_picture(small_page: Chrome) ->
 
 def test_only_the_images_that_are_drawn_are_read(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(small_run)
-    cases = scan(RAW)
+    cases = read_cases(RAW)
     tested = tabulate(pd.read_csv("metrics/scores.csv"), cases)
     for case in cases:
         if case.id != tested.index[-1]:
@@ -271,6 +271,7 @@ def test_what_class_and_mask_say_otherwise_is_told(clone: Path, monkeypatch: pyt
     known = facts(load(Params), pd.read_csv(GROUPS))
     known["figures"]["test"]["class against mask"] = {"lesion class, no lesion": 2, "normal, lesion": 1}
     shown = {"items": [], "reasons": {}, "tested": [], "repeats": [], "flagged": [], "flagged_images": 0, "charts": []}
+    shown["classes"] = []
     shown |= {"truth": TRUTH, "prediction": PREDICTION}
     page = render("report.html.j2", **known, **shown, width=1, sheet_width=1)
     assert "(empty in a lesion class: 2, not empty in the class normal: 1)" in page

@@ -14,9 +14,12 @@ from stages.pipeline.errors import UserError
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
 
+MODELS = Path("models")
+
+
 def model_file(fold: int) -> Path:
     """Where the network trained for a fold lies."""
-    return Path(f"models/fold-{fold}.keras")
+    return MODELS / f"fold-{fold}.keras"
 
 
 def save(network: keras.Model, path: Path) -> None:

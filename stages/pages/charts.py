@@ -17,6 +17,7 @@ COLOURS = {
     "benign": "#56b4e9",
     "malignant": "#d55e00",
     "normal": "#009e73",
+    "lesion": "#cc79a7",
     "train": "#e69f00",
     "validation": "#0072b2",
 }

@@ -35,14 +35,16 @@ def examples(tested: pd.DataFrame, each: int) -> dict[str, list[str]]:
 
 
 def repeats(audit: pd.DataFrame) -> pd.DataFrame:
-    """The rows of groups.csv in groups of two and more, group by group, with the number of `members` of the group.
+    """The rows of groups.csv in frames of two images and more, frame by frame, with the number of `members` of each.
 
-    Groups of several classes come first, then those whose least similar member is the least similar.
+    Frames of several classes come first, then those of several patients, then those whose least similar member is the
+    least similar.
     """
-    repeated = audit[audit["group"].duplicated(keep=False)]
-    groups = repeated.groupby("group")
-    ranked = repeated.assign(members=groups["id"].transform("size"), least=groups["similarity"].transform("min"))
-    ranked = ranked.sort_values(["conflict", "least", "group"], ascending=[False, True, True], kind="stable")
+    repeated = audit[audit["frame"].duplicated(keep=False)]
+    frames = repeated.groupby("frame")
+    ranked = repeated.assign(members=frames["id"].transform("size"), least=frames["similarity"].transform("min"))
+    order = {"conflict": False, "several_patients": False, "least": True, "frame": True}
+    ranked = ranked.sort_values(list(order), ascending=list(order.values()), kind="stable")
     return ranked.drop(columns="least")
 
 
@@ -51,7 +53,7 @@ def flagged(audit: pd.DataFrame, seed: int) -> pd.DataFrame:
     flags, by the first one that an image carries.
     """
     doubts = [flag for flag in FLAGS if flag != "marks"]
-    doubtful = audit[~audit["group"].duplicated(keep=False) & audit[doubts].any(axis=1)]
+    doubtful = audit[~audit["frame"].duplicated(keep=False) & audit[doubts].any(axis=1)]
     return doubtful.loc[evenly(_shuffle(doubtful[doubts].idxmax(axis=1), seed))]
 
 

@@ -1,8 +1,9 @@
 """How work is spread over images."""
 
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sized
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
 from tqdm import tqdm
@@ -10,21 +11,34 @@ from tqdm import tqdm
 S = TypeVar("S")
 T = TypeVar("T")
 
+# Items a core that are under way at a time, so that memory is flat however many there are.
+_AHEAD = 2
 
-def map_on_all_cores(work: Callable[[S], T], items: Sequence[S], label: str | None = None) -> Iterator[T]:
+
+def map_on_all_cores(
+    work: Callable[[S], T], items: Iterable[S], label: str | None = None, total: int | None = None
+) -> Iterator[T]:
     """Yield work(item) in the order of `items`, computed on every core, behind a progress bar that bears
-    `label`, if there is one.
+    `label`, if there is one, and goes to `total`, where the items themselves don't tell how many they are.
 
-    Threads do, since decoding and resizing release the interpreter lock. At most 64 results a core wait at a time,
-    however many items there are.
+    Threads do, since decoding, resizing and networks release the interpreter lock. The items are taken one by one, a
+    few ahead of the work. Where it raises or the caller stops, what has not begun is dropped.
     """
     cores = os.cpu_count() or 1
-    chunk = 64 * cores
+    total = len(items) if isinstance(items, Sized) else total
+    waiting: deque[Future[T]] = deque()
     with (
         ThreadPoolExecutor(cores) as pool,
-        tqdm(total=len(items), desc=label, unit="image", disable=None if label else True) as bar,
+        tqdm(total=total, desc=label, unit="image", disable=None if label else True) as bar,
     ):
-        for start in range(0, len(items), chunk):
-            for result in pool.map(work, items[start : start + chunk]):
-                yield result
+        try:
+            for item in items:
+                waiting.append(pool.submit(work, item))
+                if len(waiting) == _AHEAD * cores:
+                    yield waiting.popleft().result()
+                    bar.update()
+            while waiting:
+                yield waiting.popleft().result()
                 bar.update()
+        finally:
+            pool.shutdown(wait=True, cancel_futures=True)

@@ -26,7 +26,7 @@ class Trainer(keras.Model):
         self._augmentation = keras.random.SeedGenerator(seed)
         self._objectives = {
             LOGITS: BceDice(),
-            CLASS_LOGITS: keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+            CLASS_LOGITS: keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1),
         }
         scores = {
             LOGITS: LesionDice(name="lesion_dice"),
@@ -54,7 +54,8 @@ class Trainer(keras.Model):
         """Loss, lesion Dice and, with a class head, accuracy of the classes so far in this epoch."""
         said, truth = y_pred
         for name, score in self._scores.items():
-            score.update_state(truth[name], said[name])
+            told = ops.cast(truth[CLASS_LOGITS] >= 0, "float32")
+            score.update_state(truth[name], said[name], sample_weight=told if name == CLASS_LOGITS else None)
         return self.get_metrics_result()
 
     def start_epoch(self, epoch: int) -> None:

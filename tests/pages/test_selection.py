@@ -23,12 +23,12 @@ def scored(images: int) -> pd.DataFrame:
 def audited(*groups: tuple[str, float, int]) -> pd.DataFrame:
     """A groups.csv of groups, each with the classes of its images, its least similarity, and whether it is flagged."""
     rows = [
-        {"class": cls, "group": number, "similarity": similarity if place else 1.0, "low_contrast": flag}
+        {"class": cls, "frame": number, "similarity": similarity if place else 1.0, "low_contrast": flag}
         for number, (classes, similarity, flag) in enumerate(groups)
         for place, cls in enumerate(classes)
     ]
-    table = pd.DataFrame(rows).reindex(columns=["class", "group", "similarity", *FLAGS]).fillna(0)
-    table["conflict"] = (table.groupby("group")["class"].transform("nunique") > 1).astype(int)
+    table = pd.DataFrame(rows).reindex(columns=["class", "frame", "similarity", *FLAGS]).fillna(0)
+    table["conflict"] = (table.groupby("frame")["class"].transform("nunique") > 1).astype(int)
     return table.assign(id=[f"benign ({number + 1})" for number in range(len(table))])
 
 
@@ -67,14 +67,14 @@ def test_examples_are_of_lesion_images_from_both_ends_and_the_middle() -> None:
 def test_repeats_come_group_by_group_conflicts_first_then_the_least_alike() -> None:
     table = audited(("bb", 0.99, 0), ("b", 0, 1), ("bbb", 0.4, 0), ("bm", 0.9, 0))
     ranked = repeats(table)
-    assert ranked["group"].tolist() == [3, 3, 2, 2, 2, 0, 0]
+    assert ranked["frame"].tolist() == [3, 3, 2, 2, 2, 0, 0]
     assert ranked["members"].tolist() == [2, 2, 3, 3, 3, 2, 2]
 
 
 def test_flagged_images_repeat_no_other_and_carry_more_than_marks() -> None:
     table = audited(("bb", 0.99, 1), ("b", 0, 1), ("b", 0, 0), ("b", 0, 0))
-    table.loc[table["group"] == 2, "marks"] = 1
-    assert flagged(table, seed=1)["group"].tolist() == [1]
+    table.loc[table["frame"] == 2, "marks"] = 1
+    assert flagged(table, seed=1)["frame"].tolist() == [1]
     assert flagged(table[:2], seed=1).empty
 
 

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 import yaml
 
-from stages import audit, download, evaluate, predict, prepare, report, split, train
+from stages import audit, download, evaluate, export, external, predict, prepare, report, split, train
 from stages.pipeline.errors import UserError
 from stages.pipeline.params import Section, load
 
 COMMITTED = Path("params.yaml")
 
 READERS: tuple[type[Section], ...] = tuple(
-    stage.Params for stage in (download, prepare, audit, split, train, predict, evaluate, report)
+    stage.Params for stage in (download, prepare, audit, split, train, predict, evaluate, export, external, report)
 )
 
 

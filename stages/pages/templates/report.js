@@ -3,7 +3,7 @@ const gallery = control("cases");
 const figures = new Map([...gallery.children].map((figure) => [figure.dataset.id, figure]));
 // Every test image, in the order of ids; those that are drawn have a figure.
 const images = JSON.parse(control("tested").textContent).map(([id, cls, kind, before, dice, size, marks], place) => {
-  const anchor = id.replace(" ", "-").replace(/[()]/g, "");
+  const anchor = `image-${id.replaceAll(" ", "-").replace(/[()]/g, "")}`;
   return { place, id, class: cls, kind, before, dice, size, marks, anchor, figure: figures.get(id) };
 });
 const FILTERS = ["class", "kind", "marks"];
@@ -24,7 +24,7 @@ function order() {
 function matches() {
   const wanted = control("search").value.trim().toLowerCase();
   const chosen = FILTERS.map((name) => [name, control(name).value]).filter(([, value]) => value);
-  return (image) => image.id.includes(wanted) && chosen.every(([name, value]) => String(image[name]) === value);
+  return (image) => image.id.toLowerCase().includes(wanted) && chosen.every(([name, value]) => String(image[name]) === value);
 }
 
 function update() {
@@ -65,7 +65,7 @@ function row(image) {
 
 // Goes to the picture of the image that the address names, or to its row where it is not drawn.
 function visit() {
-  const image = images.find((one) => one.anchor === location.hash.slice(1));
+  const image = images.find((one) => one.anchor === decodeURIComponent(location.hash.slice(1)));
   if (!image) return;
   if (!shown.includes(image)) {
     for (const name of ["search", ...FILTERS]) control(name).value = "";
