@@ -17,6 +17,7 @@ from pathlib import Path
 import pandas as pd
 
 from stages import download
+from stages.cases.raw import write_table
 
 PARAMS = Path("params.yaml").resolve()
 
@@ -31,7 +32,7 @@ def measure(images: int, folder: Path) -> str:
     """Draw a phantom in `folder`, audit it there, and describe how it went."""
     raw = folder / "data" / "raw"
     raw.mkdir(parents=True)
-    download.write_phantom(raw, images, seed=1)
+    write_table(raw, download.write_phantom(raw, images, seed=1))
     (folder / "params.yaml").symlink_to(PARAMS)
     started = time.perf_counter()
     subprocess.run([sys.executable, "-m", "stages.audit"], cwd=folder, check=True, capture_output=True)
@@ -39,7 +40,7 @@ def measure(images: int, folder: Path) -> str:
     # The largest of the processes so far; sizes grow, so it is the one that just ended. KiB on Linux.
     peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 2**20
     planted = pairs(pd.read_csv(raw / "planted.csv")["frame"])
-    found = pairs(pd.read_csv(folder / "data" / "groups.csv")["group"])
+    found = pairs(pd.read_csv(folder / "data" / "groups.csv")["frame"])
     both = len(planted & found)
     return (
         f"{images} images: {seconds:.1f} s, {1000 * seconds / images:.1f} ms an image, {peak:.2f} GiB, "

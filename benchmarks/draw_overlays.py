@@ -17,10 +17,11 @@ from numpy.typing import NDArray
 
 from stages.cases.images import read_grey
 from stages.cases.prepared import PREPARED, read_index
-from stages.cases.release import RAW, scan
+from stages.cases.raw import RAW, read_cases
 from stages.pages.overlay import PREDICTION, TRUTH, encode, overlay
+from stages.pipeline.tables import read_table
+from stages.scoring.answers import POSTPROCESS, read_fitted
 from stages.scoring.figures import PER_IMAGE
-from stages.scoring.postprocess import POSTPROCESS, binary_mask, read_steps
 from stages.scoring.predictions import Prediction, map_predictions, predictions
 
 _HEIGHT, _WIDTH, _GAP = 300, 370, 8
@@ -36,7 +37,7 @@ def choose(scores: pd.DataFrame) -> pd.DataFrame:
 def draw(fold: int, prediction: Prediction) -> NDArray[np.uint8]:
     """One image with its contours, RGB uint8 [_HEIGHT, _WIDTH, 3], on white ground."""
     image = read_grey(prediction.case.image)
-    predicted = binary_mask(prediction.probability, read_steps(POSTPROCESS, f"fold-{fold}"))
+    predicted = read_fitted(POSTPROCESS, f"fold-{fold}").answer(prediction.probability, prediction.logits).mask
     picture = overlay(image, [(prediction.truth, TRUTH), (predicted, PREDICTION)])
     scale = min(_HEIGHT / image.shape[0], _WIDTH / image.shape[1])
     picture = cv2.resize(picture, None, fx=scale, fy=scale, interpolation=cv2.INTER_AREA)[:_HEIGHT, :_WIDTH]
@@ -50,10 +51,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("target", type=Path, help="the JPEG to write")
     target = parser.parse_args().target
-    cases, index = {case.id: case for case in scan(RAW)}, read_index(PREPARED)
+    cases, index = {case.id: case for case in read_cases(RAW)}, read_index(PREPARED)
     tiles = []
-    for case_id, fold in choose(pd.read_csv(PER_IMAGE)).itertuples(index=False):
-        tiles += map_predictions(partial(draw, fold), predictions(fold), [cases[case_id]], index, "draw")
+    for case_id, fold in choose(read_table(PER_IMAGE)).itertuples(index=False):
+        tiles += map_predictions(partial(draw, fold), predictions(fold), ["test"], [cases[case_id]], index, "draw")
         tiles.append(np.full((_HEIGHT, _GAP, 3), 255, np.uint8))
     target.write_bytes(encode(np.hstack(tiles[:-1]), ".jpg"))
 

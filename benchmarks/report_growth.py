@@ -17,6 +17,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -25,9 +26,10 @@ import yaml
 
 from stages.cases.folds import GROUPS
 from stages.cases.prepared import INDEX, PREPARED
-from stages.cases.release import RAW, scan
+from stages.cases.raw import RAW, read_cases, write_table
 from stages.pipeline.files import written_rows
 from stages.pipeline.params import PARAMS, load
+from stages.pipeline.tables import read_table
 from stages.report import REPORT, Params
 from stages.scoring.predictions import PROBABILITY, predictions, read_rows
 from stages.training.history import history
@@ -61,15 +63,20 @@ def plan(rows: pd.DataFrame, images: int) -> pd.DataFrame:
 
 def link_files(copies: pd.DataFrame, folder: Path) -> None:
     """File the images and masks of the originals under the new ids too."""
-    cases = {case.id: case for case in scan(folder)}
+    cases = {case.id: case for case in read_cases(folder)}
+    linked = []
     for original, case_id in zip(copies["original"], copies["id"], strict=True):
-        for path in (cases[original].image, *cases[original].masks):
-            path.with_name(path.name.replace(original, case_id)).hardlink_to(path)
+        files = [cases[original].image, *cases[original].masks]
+        image, *masks = (path.with_name(path.name.replace(original, case_id)) for path in files)
+        for path, link in zip(files, (image, *masks), strict=True):
+            link.hardlink_to(path)
+        linked.append(replace(cases[original], id=case_id, image=image, masks=tuple(masks)))
+    write_table(folder, [*cases.values(), *linked])
 
 
 def append(copies: pd.DataFrame, table: Path) -> None:
     """Add the rows of the copies to a table of images; a copy of a group is another group."""
-    images = pd.read_csv(table)
+    images = read_table(table)
     rows = images.set_index("id").loc[copies["original"]].reset_index().assign(id=copies["id"])
     if "group" in rows:
         rows["group"] += STRIDE * copies["copy"]

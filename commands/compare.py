@@ -1,13 +1,15 @@
 """Compare two runs image by image: `uv run compare REV [REV]`.
 
 REV is a commit, a branch, a tag or an experiment; without a second one the first is compared with what is checked out.
-Says for each figure the difference, second less first, with an interval, p (the two runs swapped by groups of repeated
-frames) and whether it is more than noise, and lists the test images that gained and lost most. Needs Git alone, but
---html, which shows these images with the masks of both runs, needs the data and predictions in DVC's cache or remote.
-Runs whose images, grids, true masks or scoring rules differ are refused. Not part of the pipeline.
+Says for each figure the difference, second less first, with an interval, p (the two runs swapped by groups of patients
+and repeated frames) and whether it is more than noise, lists the test images that gained and lost most, and tells where
+an audit joined patients. External test sets of both runs are compared as well. Needs Git alone, but --html, which
+shows these images with the masks of both runs, needs the data and predictions in DVC's cache or remote. Runs whose
+images, grids, true masks or scoring rules differ are refused. Not part of the pipeline.
 """
 
 import argparse
+import contextlib
 import io
 import tempfile
 from collections.abc import Iterator
@@ -18,19 +20,22 @@ from pathlib import Path
 import pandas as pd
 
 from commands.revisions import Revision, find
+from stages.cases.folds import GROUPS
 from stages.cases.images import read_grey
 from stages.cases.prepared import INDEX, PREPARED, read_index
-from stages.cases.release import RAW, scan
+from stages.cases.raw import RAW, find_case
 from stages.pages.overlay import PREDICTION, TRUTH, overlay
 from stages.pages.rendering import jpeg, render, shrink, shrink_mask
 from stages.pipeline.errors import UserError, command
 from stages.pipeline.files import written_aside
 from stages.pipeline.params import Section, Seed, load
+from stages.pipeline.tables import read_table
+from stages.scoring import external
+from stages.scoring.answers import POSTPROCESS, Fitted, read_fitted
 from stages.scoring.comparison import SUBSETS, Change, changes, most_changed, pair, rules
 from stages.scoring.figures import PER_IMAGE
 from stages.scoring.intervals import Intervals
 from stages.scoring.paired import PairedTest
-from stages.scoring.postprocess import POSTPROCESS, Steps, binary_mask, read_steps
 from stages.scoring.predictions import Prediction, map_predictions, predictions
 
 # Where the scoring rules stand, and where earlier commits keep them.
@@ -47,7 +52,10 @@ class Params(Section):
 
 @dataclass(frozen=True)
 class Comparison:
-    """What two runs differ in: the figures of each subset, and the test images that gained and lost most."""
+    """What two runs differ in: the figures of each subset, and the test images that gained and lost most.
+
+    `renamed` counts, by run, the images of frames that are filed under several patients.
+    """
 
     first: Revision
     second: Revision
@@ -55,6 +63,7 @@ class Comparison:
     images: int
     gained: pd.DataFrame
     lost: pd.DataFrame
+    renamed: dict[str, int]
 
 
 def compare(first: Revision, second: Revision, test: PairedTest, images: int) -> Comparison:
@@ -64,21 +73,35 @@ def compare(first: Revision, second: Revision, test: PairedTest, images: int) ->
             raise UserError(
                 f"their scoring rules differ, in {_RULES[0]}. Run `uv run dvc repro` with the same rules for both."
             )
-        one, two = (pd.read_csv(io.StringIO(revision.read(PER_IMAGE))) for revision in (first, second))
-        paired = {subset: pair(one, two, subset) for subset in SUBSETS}
+        one, two = (read_scores(revision) for revision in (first, second))
+        sets = sorted(set(one["subset"]) & set(two["subset"]) - set(SUBSETS))
+        paired = {subset: pair(one, two, subset) for subset in (*SUBSETS, *sets)}
     except UserError as error:
         raise UserError(f"{first.name} and {second.name} cannot be compared: {error}") from error
     found = {subset: changes(both, test) for subset, both in paired.items()}
     gained, lost = most_changed(paired["test"], images)
-    return Comparison(first, second, found, len(paired["test"]), gained, lost)
+    renamed = {revision.name: several_patients(revision) for revision in (first, second)}
+    return Comparison(first, second, found, len(paired["test"]), gained, lost, renamed)
 
 
-def picture(steps: Steps, prediction: Prediction) -> tuple[str, str] | None:
-    """The id of a test image, and its picture with the true and the predicted contour; nothing for another image."""
-    if prediction.subset != "test":
-        return None
+def read_scores(revision: Revision) -> pd.DataFrame:
+    """The scores of the validation and test images of a run and, where it has some, of its external test sets."""
+    tables = [read_table(io.StringIO(revision.read(PER_IMAGE)))]
+    with contextlib.suppress(UserError):
+        tables.append(read_table(io.StringIO(revision.read(external.PER_IMAGE))))
+    return pd.concat([table for table in tables if len(table)])
+
+
+def several_patients(revision: Revision) -> int:
+    """How many images are of a frame that is filed under several patients; 0 where no patient was recorded."""
+    groups = read_table(io.StringIO(revision.read(GROUPS)))
+    return int(groups["several_patients"].sum()) if "several_patients" in groups else 0
+
+
+def picture(fitted: Fitted, prediction: Prediction) -> tuple[str, str]:
+    """The id of a test image, and its picture with the true and the predicted contour."""
     image, truth = shrink(read_grey(prediction.case.image), _WIDTH), shrink_mask(prediction.truth, _WIDTH)
-    predicted = shrink_mask(binary_mask(prediction.probability, steps), _WIDTH)
+    predicted = shrink_mask(fitted.answer(prediction.probability, prediction.logits).mask, _WIDTH)
     return prediction.case.id, jpeg(overlay(image, [(truth, TRUTH), (predicted, PREDICTION)]))
 
 
@@ -91,14 +114,13 @@ def draw(revision: Revision, chosen: pd.DataFrame) -> dict[str, str]:
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         revision.fetch(outputs, folder)
-        cases, index = {case.id: case for case in scan(folder / RAW)}, read_index(folder / PREPARED)
+        index = read_index(folder / PREPARED)
         for fold, members in chosen.groupby("fold"):
-            draw_one = partial(picture, read_steps(folder / POSTPROCESS, f"fold-{fold}"))
-            fold_cases = [cases[case_id] for case_id in members["id"]]
-            predicted = folder / predictions(int(str(fold)))
-            drawn |= dict(
-                filter(None, map_predictions(draw_one, predicted, fold_cases, index, f"draw {revision.name}"))
-            )
+            draw_one = partial(picture, read_fitted(folder / POSTPROCESS, f"fold-{fold}"))
+            names = zip(members["class"], members["id"], strict=True)
+            fold_cases = [find_case(folder / RAW, cls, case_id) for cls, case_id in names]
+            predicted, told = folder / predictions(int(str(fold))), f"draw {revision.name}"
+            drawn |= dict(map_predictions(draw_one, predicted, ["test"], fold_cases, index, told))
     return drawn
 
 
@@ -138,6 +160,9 @@ def tell(comparison: Comparison, confidence: float) -> Iterator[str]:
             yield f"  {row.id:18}{row.dice_first:14.3f}{row.dice_second:14.3f}   {row.gain:+.3f}"
         if rows.empty:
             yield "  none"
+    for name, images in comparison.renamed.items():
+        if images:
+            yield f"\n{name}: {images} images are of a frame filed under several patients, which count as one"
     yield "\nNoise is what other images would change; what another training would change is not in it."
 
 
