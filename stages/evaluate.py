@@ -3,9 +3,9 @@
 Writes metrics/postprocess.json (what was fitted), metrics/scores.csv (a row an image before and after post-processing),
 metrics/other_scanners.csv (the same counts of the validation images as other scanners might have shown them), and from
 these tables alone metrics/figures.json (every figure with its interval) and metrics/summary.json (the few that runs are
-compared by); metrics/plots holds the tables that are drawn. Scores and the rule for empty masks:
-stages/scoring/scores.py. Post-processing: stages/scoring/postprocess.py. What is fitted: stages/scoring/fitting.py.
-Kinds of error: stages/scoring/error_kinds.py.
+compared by); metrics/plots holds the tables that are drawn, metrics/train the curves of the trainings. Scores and the
+rule for empty masks: stages/scoring/scores.py. Post-processing: stages/scoring/postprocess.py. What is fitted:
+stages/scoring/fitting.py. Kinds of error: stages/scoring/error_kinds.py.
 """
 
 import functools
@@ -50,6 +50,7 @@ from stages.scoring.predictions import (
 )
 from stages.scoring.rows import Levels, score
 from stages.scoring.scores import add_scores, count, dice
+from stages.training.history import HISTORIES, put_into_git
 
 SUMMARY = Path("metrics/summary.json")
 OTHER_SCANNERS = Path("metrics/other_scanners.csv")
@@ -240,7 +241,9 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 def main() -> None:
     """Evaluate all folds that were run."""
     loaded = load(Params)
-    remove_other_folds(PREDICTIONS, loaded.split.run)
+    for folder in (PREDICTIONS, HISTORIES):
+        remove_other_folds(folder, loaded.split.run)
+    put_into_git(loaded.split.run)
     prepared, cases, audit = Prepared.open(PREPARED), read_cases(RAW), read_table(GROUPS)
     test = PairedTest(loaded.intervals.draws, loaded.intervals.confidence, loaded.seed)
     folds = read_table(FOLDS)["fold"].max() + 1

@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar
 import pandas as pd
 from pydantic import Field
 
-from stages.cases.folds import GROUPS, Run, remove_other_folds
+from stages.cases.folds import GROUPS, Run
 from stages.cases.images import read_grey
 from stages.cases.prepared import PREPARED, read_index
 from stages.cases.raw import RAW, Case, read_cases, read_merged_mask
@@ -36,7 +36,7 @@ from stages.scoring.answers import POSTPROCESS, Fitted, read_fitted
 from stages.scoring.figures import FIGURES, PER_IMAGE, PLOTS
 from stages.scoring.intervals import Intervals
 from stages.scoring.predictions import Prediction, map_predictions, predictions
-from stages.training.history import HISTORIES, read_curve, read_record
+from stages.training.history import read_curve, read_record
 
 REPORT = Path("metrics/report.html")
 MODEL_CARD = Path("metrics/model_card.md")
@@ -249,7 +249,6 @@ def print_summary(figures: dict[str, Any]) -> None:
 def main() -> None:
     """Write the report, the model card and the examples, and print the figures."""
     loaded, groups = load(Params), read_table(GROUPS)
-    remove_other_folds(HISTORIES, loaded.split.run)
     cases, known = read_cases(RAW), facts(loaded, groups)
     most, seed = loaded.report.gallery, loaded.seed
     tested = tabulate(read_table(PER_IMAGE), cases)

@@ -1,7 +1,7 @@
 """Train the attention U-Net of one fold: `python -m stages.train --fold 0`.
 
 Writes models/fold-0.keras, the moving average of the weights at the epoch of the best validation lesion Dice, and
-metrics/train/fold-0 with a curve for each figure and record.json: device, versions, images and number of weights.
+data/histories/fold-0 with a curve for each figure and record.json: device, versions, images and number of weights.
 Seconds and images per second, which differ from run to run, go to logs/train-fold-0.log. A training that is stopped,
 however abruptly, goes on from the last finished epoch when it is run again, and ends with the same bytes.
 """

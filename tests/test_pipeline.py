@@ -193,7 +193,7 @@ def test_fewer_folds_leave_nothing_of_the_others_behind(working_copy: Path) -> N
     params["split"]["run"] = [0]
     (working_copy / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     dvc(working_copy, "repro")
-    for folder in ("data/predictions", "metrics/train"):
+    for folder in ("data/predictions", "data/histories", "metrics/train"):
         assert [path.name for path in (working_copy / folder).iterdir()] == ["fold-0"]
     lock = yaml.safe_load((working_copy / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     read = {dep["path"]: dep for name in ("evaluate", "report") for dep in lock[name]["deps"]}

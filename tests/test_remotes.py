@@ -277,6 +277,30 @@ def test_what_is_pushed_is_pulled_elsewhere_damage_is_told_and_no_key_gets_into_
     assert "failed to pull" in deceived.stderr
 
 
+@pytest.mark.parametrize("remote", [Ssh], ids=["SSH"], indirect=True)
+def test_folds_trained_on_several_machines_are_evaluated_on_one_that_trains_none(
+    pusher: Path, new_clone: Callable[[str], Path]
+) -> None:
+    params = (pusher / "params.yaml").read_text(encoding="utf-8")
+    (pusher / "params.yaml").write_text(params.replace("epochs: 3", "epochs: 1"), encoding="utf-8")
+    commit(pusher, "Train for one epoch")
+    dvc(pusher, "push")
+    machines = [new_clone(f"machine-{fold}") for fold in (0, 1)]
+    for fold, machine in enumerate(machines):
+        assert f"Running stage 'train@{fold}'" in dvc(machine, "repro", "--pull", f"train@{fold}", f"predict@{fold}")
+        dvc(machine, "push", "--run-cache")
+    collector = new_clone("collector")
+    told = dvc(collector, "repro", "--pull")
+    for fold, machine in enumerate(machines):
+        assert f"Stage 'train@{fold}' is cached" in told
+        assert f"Stage 'predict@{fold}' is cached" in told
+        name = f"models/fold-{fold}.keras"
+        assert (collector / name).read_bytes() == (machine / name).read_bytes()
+        assert (collector / f"metrics/train/fold-{fold}/record.json").exists()
+    assert "Running stage 'evaluate'" in told
+    assert "up to date" in dvc(collector, "status")
+
+
 @pytest.mark.parametrize("remote", [S3, Ssh, WebDav], ids=lambda kind: kind.title, indirect=True)
 def test_a_push_that_the_server_did_not_survive_is_completed_by_the_next(
     remote: Remote, pusher: Path, new_clone: Callable[[str], Path]
