@@ -14,11 +14,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from pydantic import Field
 
 from stages.cases.folds import FOLDS, GROUPS, Run, remove_other_folds
 from stages.cases.prepared import PREPARED, Prepared, letterboxes
@@ -28,7 +29,7 @@ from stages.pipeline.arrays import Grey, Mask
 from stages.pipeline.engine import map_on_all_cores
 from stages.pipeline.errors import command
 from stages.pipeline.files import written_aside
-from stages.pipeline.params import NotNegative, Section, Seed, load
+from stages.pipeline.params import Between, NotNegative, Section, Seed, Shares, Switch, load
 from stages.pipeline.tables import read_table
 from stages.scoring import figures
 from stages.scoring.answers import ALL, POSTPROCESS, Fitted, read_fitted
@@ -38,7 +39,7 @@ from stages.scoring.fitting import fit_estimate, fit_steps, fit_temperature, uti
 from stages.scoring.intervals import Intervals
 from stages.scoring.lesions import has_lesion
 from stages.scoring.paired import PairedTest
-from stages.scoring.postprocess import Postprocess, Steps
+from stages.scoring.postprocess import Steps
 from stages.scoring.predictions import (
     PREDICTIONS,
     PROBABILITY,
@@ -54,6 +55,22 @@ from stages.training.history import HISTORIES, put_into_git
 
 SUMMARY = Path("metrics/summary.json")
 OTHER_SCANNERS = Path("metrics/other_scanners.csv")
+
+
+class Postprocess(Section):
+    """Values tried for each step from a probability to a mask, in the order of the steps."""
+
+    smooth: Shares
+    threshold: Annotated[tuple[Between, ...], Field(strict=False, min_length=1)]
+    relative: Shares
+    peak: Shares
+    opening: Shares
+    closing: Shares
+    fill_holes: Switch
+    part_area: Shares
+    largest_only: Switch
+    evidence: Shares
+    chance: Shares
 
 
 class Evaluate(Section):

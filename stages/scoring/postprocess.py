@@ -5,33 +5,14 @@ Lengths are shares of the square root of the image's area and areas shares of it
 
 import math
 from dataclasses import dataclass
-from typing import Annotated
 
 import cv2
 import numpy as np
-from pydantic import Field
 
 from stages.pipeline.arrays import Grey, Mask
-from stages.pipeline.params import Between, Section, Shares, Switch
 
 # The chance of a lesion from which on there is sure to be one.
 SURE = 0.9
-
-
-class Postprocess(Section):
-    """Values tried for each step from a probability to a mask, in the order of the steps."""
-
-    smooth: Shares
-    threshold: Annotated[tuple[Between, ...], Field(strict=False, min_length=1)]
-    relative: Shares
-    peak: Shares
-    opening: Shares
-    closing: Shares
-    fill_holes: Switch
-    part_area: Shares
-    largest_only: Switch
-    evidence: Shares
-    chance: Shares
 
 
 @dataclass(frozen=True)
