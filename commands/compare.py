@@ -111,7 +111,8 @@ def draw(revision: Revision, chosen: pd.DataFrame) -> dict[str, str]:
     for cls, case_id in zip(chosen["class"], chosen["id"], strict=True):
         outputs += [RAW / cls / f"{case_id}.png", RAW / cls / f"{case_id}_mask*.png"]
     drawn = {}
-    with tempfile.TemporaryDirectory() as name:
+    # Where the machines of a cluster see it as well.
+    with tempfile.TemporaryDirectory(dir=Path(), prefix=".partial-") as name:
         folder = Path(name)
         revision.fetch(outputs, folder)
         index = read_index(folder / PREPARED)

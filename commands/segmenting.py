@@ -5,9 +5,11 @@ import itertools
 import json
 import re
 import shutil
+import tempfile
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +21,7 @@ from stages.findings import table
 from stages.findings.lesions import find_lesions
 from stages.findings.table import Answer, Row
 from stages.pages.overlay import PREDICTION, encode, overlay
-from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.engine import cluster_address, map_on_all_cores, map_on_all_machines
 from stages.pipeline.errors import UserError
 from stages.pipeline.files import written_aside
 from stages.pipeline.litter import is_litter
@@ -76,7 +78,11 @@ class Job:
     @property
     def outputs(self) -> tuple[Path, ...]:
         """All that it may write."""
-        return self.mask, self.overlay, self.frames, self.video, self.segmentation
+        return self.mask, self.frames, self.overlay, self.video, self.segmentation
+
+    def below(self, output: Path, folder: Path) -> "Job":
+        """The same job written to another folder than `output`."""
+        return replace(self, mask=folder / self.mask.relative_to(output))
 
     @property
     def is_done(self) -> bool:
@@ -277,22 +283,64 @@ def _rows(result: Result, mask: Path, options: Options) -> list[Row]:
     return table.rows_of(where, result.answer, options.network.sha256)
 
 
-def work(jobs: Sequence[Job], options: Options, any_modality: bool, done: Done) -> None:
-    """Segment jobs one after the other, their frames on all cores, and note in `done` what is done."""
+def by_frame(jobs: Sequence[Job], options: Options, any_modality: bool) -> Iterator[list[Row] | UnreadableError]:
+    """Segment jobs one after the other, the frames of each on all cores; what becomes of each."""
     total = len(jobs) if all(job.scan.suffix.lower() in PICTURES for job in jobs) else None
 
     def segment_one(task: Task) -> tuple[Task, Result | UserError]:
         return task, segment(task, options)
 
     results = map_on_all_cores(segment_one, read(jobs, any_modality), "segment", total)
+    return _write_each(results, options)
+
+
+def _write_each(
+    results: Iterable[tuple[Task, Result | UserError]], options: Options
+) -> Iterator[list[Row] | UnreadableError]:
     for job, of_job in itertools.groupby(results, key=lambda result: result[0].job):
         first = next(of_job)
         every = (result for _, result in itertools.chain([first], of_job))
         try:
-            done.rows += write(job, every, first[0].rate, options)
-            done.scans += 1
+            yield write(job, every, first[0].rate, options)
         except UnreadableError as error:
-            done.unreadable.append(str(error))
+            yield error
+
+
+def by_scan(jobs: Sequence[Job], options: Options, any_modality: bool) -> Iterator[list[Row] | UnreadableError]:
+    """The same, each job as a whole on one of the machines of a cluster.
+
+    It is written to a folder of its own and put in place here, so that what two machines did at once, one of them given
+    up for dead, and what one does that nobody waits for any more, ends up nowhere.
+    """
+    options.output.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=options.output, prefix=".partial-", ignore_cleanup_errors=True) as aside:
+        segment_one = partial(_segment_aside, Path(aside), options, any_modality)
+        for job, (folder, outcome) in zip(jobs, map_on_all_machines(segment_one, jobs, "segment"), strict=True):
+            # The masks last, since a job with a mask counts as done.
+            for made, target in zip(job.below(options.output, folder).outputs[::-1], job.outputs[::-1], strict=True):
+                if made.exists():
+                    target.parent.mkdir(parents=True, exist_ok=True)
+                    made.replace(target)
+            yield outcome
+
+
+def _segment_aside(
+    aside: Path, options: Options, any_modality: bool, job: Job
+) -> tuple[Path, list[Row] | UnreadableError]:
+    folder = Path(tempfile.mkdtemp(dir=aside))
+    there = replace(options, output=folder)
+    results = ((task, segment(task, there)) for task in read([job.below(options.output, folder)], any_modality))
+    return folder, next(_write_each(results, there))
+
+
+def note(outcomes: Iterable[list[Row] | UnreadableError], done: Done) -> None:
+    """Note in `done` what becomes of each job."""
+    for outcome in outcomes:
+        if isinstance(outcome, UnreadableError):
+            done.unreadable.append(str(outcome))
+        else:
+            done.rows += outcome
+            done.scans += 1
 
 
 def write_findings(rows: list[Row], output: Path) -> list[Row]:
@@ -364,7 +412,8 @@ def run(arguments: argparse.Namespace) -> None:
         for job in waiting:
             clear(job)
         try:
-            work(waiting, options, arguments.any_modality, done)
+            segment_all = by_scan if cluster_address() else by_frame
+            note(segment_all(waiting, options, arguments.any_modality), done)
         except KeyboardInterrupt as error:
             raise UserError(
                 f"stopped; {done.scans} of {len(waiting)} scans are done. The same command goes on with the others."

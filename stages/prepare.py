@@ -4,6 +4,7 @@ Writes data/prepared/images.npy (uint8 [n, size, size], grey), masks.npy (uint8 
 id, class and the letterbox geometry of each row, sorted by class and number.
 """
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ from stages.cases.letterbox import Letterbox
 from stages.cases.prepared import IMAGES, INDEX, MASKS, PREPARED
 from stages.cases.raw import RAW, Case, read_cases, read_merged_mask
 from stages.pipeline.arrays import Grey, Mask
-from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.engine import map_on_all_machines
 from stages.pipeline.errors import command
 from stages.pipeline.files import written_aside, written_rows
 from stages.pipeline.params import Section, load
@@ -46,7 +47,7 @@ def prepare(cases: list[Case], size: int, folder: Path) -> None:
     """Write the arrays and the index of `cases` to `folder`."""
     shape = (len(cases), size, size)
     rows = []
-    prepared = map_on_all_cores(lambda case: prepare_case(case, size), cases, "prepare")
+    prepared = map_on_all_machines(partial(prepare_case, size=size), cases, "prepare")
     with written_rows(folder / IMAGES, shape) as add_image, written_rows(folder / MASKS, shape) as add_mask:
         for case, (image, mask, box) in zip(cases, prepared, strict=True):
             add_image(image)

@@ -25,7 +25,7 @@ from stages.pages.overlay import PREDICTION, TRUTH, encode, overlay
 from stages.pages.rendering import jpeg, outline, render, shrink, shrink_mask
 from stages.pages.trainings import describe
 from stages.pipeline.arrays import Grey
-from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.engine import map_on_all_machines
 from stages.pipeline.errors import command
 from stages.pipeline.files import written_aside
 from stages.pipeline.params import Section, Seed, load
@@ -169,8 +169,9 @@ def gallery(tested: pd.DataFrame, cases: Sequence[Case], most: int, seed: int) -
     }
 
 
-def sheet(case: Case, row: dict[Hashable, Any]) -> dict[Hashable, Any]:
+def sheet(found: tuple[Case, dict[Hashable, Any]]) -> dict[Hashable, Any]:
     """One picture of the contact sheets: an image with its true contour, its flags and its likeness to the frame."""
+    case, row = found
     image = read_grey(case.image)
     flags = [flag.replace("_", " ") for flag in FLAGS if row[flag]]
     if row["dropped"] != "no":
@@ -184,7 +185,7 @@ def draw_sheets(table: pd.DataFrame, cases: Sequence[Case], label: str) -> list[
     """The pictures of the images in rows of groups.csv, in their order."""
     case_by_id = {case.id: case for case in cases}
     rows = table.astype(object).where(table.notna(), None).to_dict("records")
-    return list(map_on_all_cores(lambda row: sheet(case_by_id[row["id"]], row), rows, label))
+    return list(map_on_all_machines(sheet, [(case_by_id[row["id"]], row) for row in rows], label))
 
 
 def contact_sheets(audit: pd.DataFrame, cases: Sequence[Case], most: int, seed: int) -> dict[str, Any]:

@@ -8,7 +8,7 @@ correlation is the similarity of the pair, so that marks burned into a few block
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -217,7 +217,11 @@ def _blocks(values: NDArray[np.float32]) -> NDArray[np.float32]:
     return values.reshape(per_side, _BLOCK, per_side, _BLOCK).mean(axis=(1, 3))
 
 
-def verify(squares: NDArray[np.uint8], features: Sequence[Features], candidate: tuple[int, int, bool]) -> Pair | None:
+def verify(
+    squares: NDArray[np.uint8],
+    features: Sequence[Features] | Mapping[int, Features],
+    candidate: tuple[int, int, bool],
+) -> Pair | None:
     """Check a candidate among thumbnails [n, SIDE, SIDE]; nothing where no map fits."""
     first, second, mirrored = candidate
     described = mirror(features[second]) if mirrored else features[second]

@@ -1,8 +1,10 @@
 """Exported networks computed by OpenVINO, without Keras or TensorFlow."""
 
+import functools
 import hashlib
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,12 +22,20 @@ GREY, PROBABILITY, CLASS_PROBABILITY = "grey", "probability", "class_probability
 
 @dataclass(frozen=True)
 class Network:
-    """An exported network that is ready to compute; may be used from several threads at once."""
+    """An exported network that is ready to compute; may be used from several threads at once.
+
+    To other processes it goes as the path of its file, and is opened there.
+    """
 
     card: Card
     sha256: str
+    _path: Path
+    _device: str
     _compiled: Any
     _of_thread: threading.local
+
+    def __reduce__(self) -> tuple[Callable[..., "Network"], tuple[Path, str, str]]:
+        return _opened, (self._path, self._device, self.sha256)
 
     def predict(self, square: Grey) -> tuple[Grey, NDArray[np.float32]]:
         """What the network says of uint8 [size, size].
@@ -58,7 +68,16 @@ def open_network(path: Path, device: str = "CPU", many: bool = True) -> Network:
         raise UserError(f"--device {device}: OpenVINO sees none; there is {', '.join(core.available_devices)}.")
     model.reshape({GREY: [1, card.size, card.size]})
     compiled = core.compile_model(model, device, {"PERFORMANCE_HINT": "THROUGHPUT" if many else "LATENCY"})
-    return Network(card, digest(path), compiled, threading.local())
+    return Network(card, digest(path), path, device, compiled, threading.local())
+
+
+@functools.lru_cache(maxsize=1)
+def _opened(path: Path, device: str, sha256: str) -> Network:
+    """The network of another process; UserError where the file isn't the one that was opened there."""
+    network = open_network(path, device)
+    if network.sha256 != sha256:
+        raise UserError(f"{path}: has changed, or is another file on this machine. Run the command again.")
+    return network
 
 
 def digest(path: Path) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -10,10 +11,11 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.cases.classes import CLASSES
+from stages.cases.letterbox import Letterbox
 from stages.cases.prepared import letterboxes
 from stages.cases.raw import Case, read_merged_mask
 from stages.pipeline.arrays import Grey, Mask
-from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.engine import map_on_all_machines
 from stages.pipeline.tables import read_table
 
 PROBABILITY, INDEX = "probability.npy", "index.csv"
@@ -64,7 +66,7 @@ def map_predictions(
     index: pd.DataFrame,
     label: str,
 ) -> Iterator[T]:
-    """Yield work(prediction) for each row of a fold's predictions of these subsets that `cases` hold, on every core.
+    """Yield work(prediction) for each row of a fold's predictions of these subsets that `cases` hold, on all machines.
 
     They come in order. `index` is the one of the prepared data, whose geometry takes each probability back to its
     native grid.
@@ -72,16 +74,33 @@ def map_predictions(
     rows = read_rows(folder)
     case_by_id = {case.id: case for case in cases}
     rows = rows[rows["id"].isin(case_by_id) & rows["subset"].isin(subsets)]
-    probability = np.load(folder / PROBABILITY, mmap_mode="r")
     index = index[index["id"].isin(case_by_id)]
     box_by_id = dict(zip(index["id"], letterboxes(index), strict=True))
+    predicted = [
+        _Predicted(case_by_id[case_id], subset, folder, position, box_by_id[case_id], logits)
+        for position, case_id, subset, logits in zip(
+            rows.index, rows["id"], rows["subset"], class_logits(rows), strict=True
+        )
+    ]
+    return map_on_all_machines(partial(_work_on, work), predicted, label)
 
-    def load(row: tuple[int, str, str, NDArray[np.float64]]) -> T:
-        position, case_id, subset, logits = row
-        case, box = case_by_id[case_id], box_by_id[case_id]
-        truth = read_merged_mask(case, box.height, box.width)
-        return work(Prediction(case, subset, truth, box.image_out(probability[position]), logits))
 
-    return map_on_all_cores(
-        load, list(zip(rows.index, rows["id"], rows["subset"], class_logits(rows), strict=True)), label
-    )
+@dataclass(frozen=True)
+class _Predicted:
+    """Where a prediction lies: a row of a fold's folder."""
+
+    case: Case
+    subset: str
+    folder: Path
+    position: int
+    box: Letterbox
+    logits: NDArray[np.float64]
+
+    def load(self) -> Prediction:
+        truth = read_merged_mask(self.case, self.box.height, self.box.width)
+        probability = np.load(self.folder / PROBABILITY, mmap_mode="r")[self.position]
+        return Prediction(self.case, self.subset, truth, self.box.image_out(probability), self.logits)
+
+
+def _work_on(work: Callable[[Prediction], T], predicted: _Predicted) -> T:
+    return work(predicted.load())

@@ -16,6 +16,7 @@ import math
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
@@ -26,7 +27,7 @@ from stages.cases.classes import LABELS
 from stages.cases.images import read_grey, read_mask
 from stages.cases.raw import SEPARATOR, Case, image_file, mask_file, write_pictures
 from stages.pipeline.arrays import Grey, Mask
-from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.engine import map_on_all_machines
 from stages.pipeline.errors import UserError
 from stages.sources.coco import Outlines, read_coco
 
@@ -83,7 +84,8 @@ def copy_table(table: Path, folder: Path) -> list[Case]:
     problems += _repeated(rows)
     readable = [row for row in rows if all(path in outlines for path in row.masks if _is_coco(path))]
     cases = []
-    taken = map_on_all_cores(lambda row: _take(row, outlines, folder), readable, "check")
+    drawn = ((row, _of_row(row, outlines)) for row in readable)
+    taken = map_on_all_machines(partial(_take, folder), drawn, "check", len(readable))
     for row, found in zip(readable, taken, strict=True):
         if isinstance(found, Case):
             cases.append(found)
@@ -163,8 +165,14 @@ def _repeated(rows: Iterable[Row]) -> Iterator[Problem]:
             line_of.setdefault(key, row.line)
 
 
-def _take(row: Row, outlines: dict[PurePosixPath, Outlines], folder: Path) -> Case | list[str]:
+def _of_row(row: Row, outlines: dict[PurePosixPath, Outlines]) -> dict[PurePosixPath, Outlines]:
+    """What the COCO files that a row names hold of its image."""
+    return {path: outlines[path].of(row.image) for path in row.masks if _is_coco(path)}
+
+
+def _take(folder: Path, named: tuple[Row, dict[PurePosixPath, Outlines]]) -> Case | list[str]:
     """Write the pictures of a row and return its case, or return all that is wrong with it."""
+    row, outlines = named
     faults, read = list(_faults(row)), []
     if not row.image.name:
         return faults

@@ -64,6 +64,13 @@ class Outlines:
         """Whether exactly one entry is that of an image."""
         return len(self._entries(path)) == 1
 
+    def of(self, path: PurePosixPath) -> "Outlines":
+        """The outlines of one image alone, which are little to send to another machine."""
+        entries = self._entries(path)
+        found = Outlines(Coco(images=entries, annotations=[]))
+        found._of_image.update({entry.id: self._of_image[entry.id] for entry in entries if entry.id in self._of_image})
+        return found
+
     def draw(self, path: PurePosixPath) -> list[Mask]:
         """A mask bool [height, width] for each annotation of an image.
 

@@ -10,7 +10,7 @@ import cv2
 
 from stages.cases.images import decode, pixel_digest
 from stages.cases.raw import Case
-from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.engine import map_on_all_machines
 from stages.pipeline.errors import UserError
 
 BUSI = Path(__file__).parent / "busi.sha256"
@@ -19,7 +19,7 @@ BUSI = Path(__file__).parent / "busi.sha256"
 def fingerprints(cases: list[Case]) -> dict[str, str]:
     """The digest of each image and mask, decoded in colour, by its name `<class>/<file>`."""
     files = [path for case in cases for path in (case.image, *case.masks)]
-    digests = map_on_all_cores(lambda path: pixel_digest(decode(path, cv2.IMREAD_COLOR)), files, "verify")
+    digests = map_on_all_machines(_digest, files, "verify")
     return {_name(path): digest for path, digest in zip(files, digests, strict=True)}
 
 
@@ -44,6 +44,10 @@ def check(cases: list[Case], manifest: Path) -> None:
             + "; ".join(problems)
             + ". Fetch it again, or set data.source to custom."
         )
+
+
+def _digest(path: Path) -> str:
+    return pixel_digest(decode(path, cv2.IMREAD_COLOR))
 
 
 def _name(path: Path) -> str:

@@ -9,7 +9,7 @@ from pathlib import Path
 from stages.cases.classes import LABELS
 from stages.cases.images import read_grey
 from stages.cases.raw import Case, image_file, mask_file, read_merged_mask
-from stages.pipeline.engine import map_on_all_cores
+from stages.pipeline.engine import map_on_all_machines
 from stages.pipeline.errors import UserError
 from stages.pipeline.litter import is_litter
 
@@ -57,7 +57,7 @@ def copy_release(source: Path, folder: Path) -> list[Case]:
     UserError where there are none, where a file is unreadable or misfits, and naming all normal images with a lesion.
     """
     cases = [_copy(case, folder) for case in scan(find_root(source))]
-    lesions = map_on_all_cores(_shows_lesion, cases, "check")
+    lesions = map_on_all_machines(_shows_lesion, cases, "check")
     wrong = [case for case, lesion in zip(cases, lesions, strict=True) if lesion and case.cls == "normal"]
     if wrong:
         raise UserError(

@@ -1,0 +1,365 @@
+"""Real schedulers and workers, as processes on loopback."""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT, attempt, dvc, run
+from distributed import Client
+from onnx_network import write_dark_network
+
+from commands import segment
+from stages.cases.images import read_grey, write_png
+from stages.cases.raw import read_cases, write_table
+from stages.pipeline import cluster
+from stages.pipeline.engine import map_on_all_cores, map_on_all_machines
+from stages.pipeline.errors import UserError
+from stages.repeats.search import find_pairs
+from stages.sources.case_table import copy_table
+from stages.sources.manifest import fingerprints
+from stages.sources.phantom import write_phantom
+
+DASK = (sys.executable, "-m", "dask")
+Process = subprocess.Popen[bytes]
+Start = Callable[..., Process]
+
+
+@dataclass(frozen=True)
+class Empty:
+    """A scheduler without a worker, and an empty folder, the working directory of the test."""
+
+    address: str
+    folder: Path
+    scheduler: Process
+
+
+@pytest.fixture(scope="module")
+def start() -> Iterator[Start]:
+    """Start a process in a folder, with this project's code, which is killed at the end of the module."""
+    started = []
+
+    def start_process(folder: Path, *command: str, **environment: str) -> Process:
+        variables = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+        log = (folder / f"process-{len(started)}.log").open("wb")
+        # A group of its own, since a worker has a nanny.
+        process = subprocess.Popen(command, cwd=folder, env=variables, stderr=log, start_new_session=True)
+        started.append(process)
+        return process
+
+    yield start_process
+    for process in started:
+        kill(process)
+
+
+def kill(process: Process, number: signal.Signals = signal.SIGKILL) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, number)
+    if number == signal.SIGKILL:
+        process.wait()
+
+
+def start_scheduler(start: Start, folder: Path) -> tuple[str, Process]:
+    file = folder / "scheduler.json"
+    once_more = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
+    options = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+    process = start(folder, *DASK, "scheduler", *options, **once_more)
+    while not file.exists() or not file.read_text():
+        assert process.poll() is None
+        time.sleep(0.05)
+    return json.loads(file.read_text())["address"], process
+
+
+def start_workers(
+    start: Start, address: str, folder: Path, *options: str, before: tuple[str, ...] = (), **environment: str
+) -> Process:
+    """Start workers of one thread each in a folder, one if nothing else is said, and wait until they are there."""
+    fixed = ("--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard")
+    process = start(folder, *before, *DASK, "worker", address, *fixed, *(options or ("--no-nanny",)), **environment)
+    with Client(address, timeout=60, set_as_default=False) as client:
+        known = len(client.scheduler_info()["workers"])
+        if "--nworkers" in options or not known:
+            client.wait_for_workers(2 if "--nworkers" in options else 1, timeout=120)
+    return process
+
+
+@pytest.fixture(scope="module")
+def running(start: Start, tmp_path_factory: pytest.TempPathFactory) -> tuple[str, Path]:
+    """The address of a cluster of two workers, started anew where they die, and the folder in which they work."""
+    folder = tmp_path_factory.mktemp("cluster")
+    address, _ = start_scheduler(start, folder)
+    start_workers(start, address, folder, "--nworkers", "2", "--memory-limit", "600MB")
+    return address, folder
+
+
+@pytest.fixture
+def on_cluster(running: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of the cluster, as the working directory of a test whose work goes there."""
+    address, folder = running
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
+    return folder
+
+
+@pytest.fixture
+def empty(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Empty]:
+    """A cluster without a worker."""
+    folder = tmp_path / "work"
+    folder.mkdir()
+    address, scheduler = start_scheduler(start, tmp_path)
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
+    yield Empty(address, folder, scheduler)
+    kill(scheduler)
+
+
+@pytest.fixture(scope="module")
+def phantom(running: tuple[str, Path]) -> Path:
+    """A phantom where the workers see it, relative to the folder in which they work."""
+    raw = running[1] / "data" / "raw"
+    raw.mkdir(parents=True)
+    write_table(raw, write_phantom(raw, 20, seed=3))
+    return Path("data/raw")
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_results_are_those_of_the_threads_in_their_order_from_other_processes(on_cluster: Path) -> None:
+    def work(item: int) -> tuple[int, int]:
+        time.sleep(0.01 * (item % 3))
+        return item**2, os.getpid()
+
+    found = list(map_on_all_machines(work, iter(range(40)), "square", 40))
+    assert [square for square, _ in found] == [square for square, _ in map_on_all_cores(work, range(40))]
+    assert len({process for _, process in found}) == 2
+    assert os.getpid() not in {process for _, process in found}
+    assert not list(on_cluster.glob(".partial-*"))
+
+
+def test_few_items_are_under_way_at_a_time(on_cluster: Path) -> None:
+    taken = []
+    results = map_on_all_machines(lambda item: item, (taken.append(item) or item for item in range(1000)))
+    assert next(results) == 0
+    assert len(taken) <= 8
+    results.close()
+
+
+def test_what_is_wrong_with_an_image_is_told_as_ever_with_the_worker(on_cluster: Path) -> None:
+    (on_cluster / "bad.png").write_bytes(b"no image")
+    with pytest.raises(UserError, match=r"^bad\.png: not a readable image.*Told by the worker tcp://127\.0\.0\.1"):
+        list(map_on_all_machines(read_grey, [Path("bad.png")]))
+
+
+def test_preparing_gives_the_same_bytes(
+    on_cluster: Path, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from stages.prepare import prepare  # noqa: PLC0415
+
+    for name in ("cluster", "threads"):
+        (tmp_path / name).mkdir()
+        prepare(read_cases(phantom), 64, tmp_path / name)
+        monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
+    assert contents(tmp_path / "cluster") == contents(tmp_path / "threads")
+
+
+def test_the_checks_and_the_audit_find_the_same(
+    on_cluster: Path, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = []
+    for name in ("cluster", "threads"):
+        cases = read_cases(phantom)
+        (tmp_path / name).mkdir()
+        copied = copy_table(phantom / "cases.csv", tmp_path / name)
+        assert [case.id for case in copied] == [case.id for case in cases]
+        pairs, figures = find_pairs(cases, seed=0)
+        assert pairs
+        found.append((fingerprints(cases), pairs, figures))
+        monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
+    assert found[0][:2] == found[1][:2]
+    pd.testing.assert_frame_equal(found[0][2], found[1][2])
+    assert contents(tmp_path / "cluster") == contents(tmp_path / "threads")
+
+
+def test_segmenting_a_folder_gives_the_same_files(
+    on_cluster: Path, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans = on_cluster / "scans"
+    shutil.copytree(phantom / "benign", scans / "benign", ignore=shutil.ignore_patterns("*_mask*", "*1?)*"))
+    (scans / "damaged.png").write_bytes(b"no image")
+    write_dark_network(on_cluster / "dark.onnx")
+    for name in ("cluster", "threads"):
+        arguments = ["segment", "scans", "--model", "dark.onnx", "--overlay", "--output", str(tmp_path / name)]
+        monkeypatch.setattr(sys, "argv", arguments)
+        with pytest.raises(SystemExit, match=r"1 of .* images could not be read"):
+            segment.main()
+        monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
+    assert contents(tmp_path / "cluster").keys() > {"findings.csv", "benign/benign (1).png"}
+    assert contents(tmp_path / "cluster") == contents(tmp_path / "threads")
+
+
+def test_the_work_of_a_worker_that_is_killed_is_done_by_another(on_cluster: Path) -> None:
+    def work(item: int) -> int:
+        if item == 5 and not Path("killed").exists():
+            Path("killed").touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+        return 2 * item
+
+    assert list(map_on_all_machines(work, range(10))) == [2 * item for item in range(10)]
+    assert (on_cluster / "killed").exists()
+
+
+def test_work_for_which_no_worker_has_the_memory_ends_in_one_sentence(on_cluster: Path) -> None:
+    def work(item: int) -> int:
+        kept = np.ones(item)
+        time.sleep(60)
+        return int(kept[0])
+
+    with pytest.raises(UserError, match=r"ended 2 workers, one after the other.*--memory-limit"):
+        list(map_on_all_machines(work, [100_000_000]))
+    assert list(map_on_all_machines(lambda item: 2 * item, range(3))) == [0, 2, 4]
+
+
+def test_no_scheduler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_PATIENCE", 1)
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:9")
+    with pytest.raises(UserError, match=r"^DASK_SCHEDULER_ADDRESS tcp://127\.0\.0\.1:9: no scheduler answers"):
+        list(map_on_all_machines(str, range(3)))
+
+
+def test_a_cluster_without_a_worker_is_told(empty: Empty, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "_ARRIVAL", 1)
+    with pytest.raises(UserError, match="has no worker"):
+        list(map_on_all_machines(str, range(3)))
+
+
+def test_workers_that_all_end_are_told(empty: Empty, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    address, folder = empty.address, empty.folder
+    start_workers(start, address, folder)
+    results = map_on_all_machines(lambda item: os.getpid() if not item else time.sleep(60), range(3))
+    os.kill(int(next(results) or 0), signal.SIGKILL)
+    monkeypatch.setattr(cluster, "_PATIENCE", 1)
+    with pytest.raises(UserError, match="no worker is left"):
+        list(results)
+
+
+def refused(work: Callable[[int], object] = str) -> str:
+    """What a cluster that must not work says, which has done nothing by then."""
+    done = Path("done")
+
+    def note(item: int) -> object:
+        done.touch()
+        return work(item)
+
+    with pytest.raises(UserError) as raised:
+        list(map_on_all_machines(note, range(3)))
+    assert not done.exists()
+    assert "\n" not in str(raised.value)
+    return str(raised.value)
+
+
+def test_other_code_is_refused(empty: Empty, start: Start, tmp_path: Path) -> None:
+    address, folder = empty.address, empty.folder
+    for name in ("commands", "stages", "versions.yaml"):
+        source, copy = ROOT / name, tmp_path / "other" / name
+        shutil.copytree(source, copy) if source.is_dir() else shutil.copyfile(source, copy)
+    with (tmp_path / "other" / "stages" / "audit.py").open("a") as file:
+        file.write("# Another version.\n")
+    start_workers(start, address, folder, PYTHONPATH=str(tmp_path / "other"))
+    assert "it runs other code of this project" in refused()
+
+
+def test_other_versions_are_refused(empty: Empty, start: Start, tmp_path: Path) -> None:
+    address, folder = empty.address, empty.folder
+    (tmp_path / "numpy-1.0.dist-info").mkdir()
+    (tmp_path / "numpy-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0\n")
+    start_workers(start, address, folder, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
+    assert f"it has numpy 1.0 instead of {np.__version__}." in refused()
+
+
+def test_a_worker_that_joins_later_is_asked_as_well(empty: Empty, start: Start, tmp_path: Path) -> None:
+    address, folder = empty.address, empty.folder
+    start_workers(start, address, folder)
+    results = map_on_all_machines(lambda item: time.sleep(0.1), range(1000))
+    next(results)
+    (tmp_path / "elsewhere").mkdir()
+    start_workers(start, address, tmp_path / "elsewhere")
+    with pytest.raises(UserError, match=r"worker tcp://127.*: it works in .*elsewhere\. Start the workers in"):
+        list(results)
+
+
+@pytest.mark.parametrize("hidden", ["folder", "file"])
+def test_storage_that_a_worker_does_not_see_is_told(empty: Empty, start: Start, tmp_path: Path, hidden: str) -> None:
+    if attempt(tmp_path, "unshare", "--map-root-user", "--mount", "true").returncode:
+        pytest.skip("this machine lets nobody mount a disk: unshare --map-root-user --mount fails")
+    address, folder = empty.address, empty.folder
+    (folder / "scans").mkdir()
+    write_png(folder / "scans" / "scan.png", np.zeros((8, 8), np.uint8))
+    mounted = folder if hidden == "folder" else folder / "scans"
+    script = f"mount -t tmpfs tmpfs '{mounted}' && cd '{folder}' && exec \"$@\""
+    shell = ("unshare", "--map-root-user", "--mount", "sh", "-c", script, "sh")
+    start_workers(start, address, folder, before=shell)
+    if hidden == "folder":
+        assert f"its {folder} is another folder than the one here" in refused()
+    else:
+        with pytest.raises(UserError, match=r"^scans/scan\.png: cannot be read \(No such file.*Told by the worker tcp"):
+            list(map_on_all_machines(read_grey, [Path("scans/scan.png")]))
+
+
+def test_a_scheduler_that_goes_leaves_nothing_and_the_next_run_goes_on(
+    empty: Empty, start: Start, running: tuple[str, Path], phantom: Path
+) -> None:
+    address, folder = empty.address, empty.folder
+    shutil.copytree(running[1] / phantom, folder / phantom)
+    shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
+    stopped = start_workers(start, address, folder)
+    prepare = (sys.executable, "-m", "stages.prepare")
+    environment = os.environ | {"PYTHONPATH": str(ROOT)}
+    waiting = subprocess.Popen(prepare, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+    while not (folder / "data/.partial-prepared").exists():
+        assert waiting.poll() is None
+        time.sleep(0.01)
+    kill(stopped, signal.SIGSTOP)
+    kill(empty.scheduler)
+    begun = time.monotonic()
+    _, told = waiting.communicate(timeout=120)
+    assert time.monotonic() - begun < 60
+    assert waiting.returncode == 1
+    assert told.splitlines()[-1].startswith("error: ")
+    assert "scheduler" in told.splitlines()[-1]
+    assert "Traceback" not in told
+    assert [path.name for path in (folder / "data").iterdir()] == ["raw"]
+    assert not list(folder.glob(".partial-*"))
+    run(folder, *prepare, PYTHONPATH=str(ROOT), DASK_SCHEDULER_ADDRESS="")
+    assert (folder / "data/prepared/images.npy").exists()
+
+
+def test_the_stages_leave_a_run_as_it_is(working_copy: Path, start: Start) -> None:
+    address, _ = start_scheduler(start, working_copy.parent)
+    start_workers(start, address, working_copy, PYTHONPATH=str(working_copy))
+    for stage in ("prepare", "audit", "evaluate", "report"):
+        told = run(working_copy, sys.executable, "-m", f"stages.{stage}", DASK_SCHEDULER_ADDRESS=address)
+        assert "error" not in told
+    assert "Data and pipelines are up to date" in dvc(working_copy, "status")
+
+
+def test_dask_is_not_loaded_where_no_cluster_is_named(tmp_path: Path) -> None:
+    script = (
+        "import sys; from stages.pipeline.engine import map_on_all_machines; list(map_on_all_machines(str, range(3)));"
+        "assert not {'dask', 'distributed', 'yaml', 'stages.pipeline.cluster'} & sys.modules.keys()"
+    )
+    environment = {key: value for key, value in os.environ.items() if key != "DASK_SCHEDULER_ADDRESS"}
+    subprocess.run(
+        [sys.executable, "-c", script], cwd=tmp_path, env=environment | {"PYTHONPATH": str(ROOT)}, check=True
+    )
