@@ -10,6 +10,7 @@ import hashlib
 import importlib.metadata
 import logging
 import os
+import pickle
 import platform
 import tempfile
 import time
@@ -24,6 +25,7 @@ import yaml
 from stages.pipeline.errors import UserError
 
 try:
+    import cloudpickle
     from distributed import Client, KilledWorker, get_worker
     from distributed.client import ClosedClientError
     from distributed.comm.core import CommClosedError
@@ -83,10 +85,10 @@ def version(package: str) -> str:
         return "none"
 
 
-def fault(place: Place) -> str | None:
-    """Why this process must not work for that place, if it mustn't."""
+def unlike(place: Place) -> str | None:
+    """How the code of this process differs from that of the place, if it does."""
     if code() != place.code:
-        return "it runs other code of this project. Start the workers anew, from this checkout."
+        return "it runs other code of this project. Start it anew, from this checkout."
     other = [
         f"{name} {version(name)} instead of {wanted}"
         for name, wanted in place.versions.items()
@@ -94,8 +96,16 @@ def fault(place: Place) -> str | None:
     ]
     if other:
         return f"it has {', '.join(other)}. Give all machines what requirements.lock says."
+    return None
+
+
+def fault(place: Place) -> str | None:
+    """Why this process must not work for that place, if it mustn't."""
+    told = unlike(place)
+    if told:
+        return told
     if os.getcwd() != place.folder:  # noqa: PTH109
-        return f"it works in {os.getcwd()}. Start the workers in {place.folder}."  # noqa: PTH109
+        return f"it works in {os.getcwd()}. Start it in {place.folder}."  # noqa: PTH109
     if not Path(place.token).exists():
         return f"its {place.folder} is another folder than the one here. Put the checkout on storage that both see."
     return None
@@ -112,7 +122,8 @@ class Workers:
 
     def submit(self, work: Callable[[S], T], item: S) -> Future[T]:
         """Have work(item) computed by one of them, by another one where that dies."""
-        return self._executor.submit(_compute, self._place, work, item)
+        # Pickled here, since the scheduler would unpickle it on the way.
+        return self._executor.submit(_compute, self._place, cloudpickle.dumps((work, item)))
 
     def result(self, future: Future[T]) -> T:
         """Wait for what was computed, or raise what was raised; UserError where no worker is left to do it."""
@@ -134,8 +145,9 @@ class Workers:
         return self._threads
 
     def _running(self) -> int:
-        workers = self._client.scheduler_info()["workers"].values()
-        return sum(worker["nthreads"] for worker in workers if worker["status"] == "running")
+        # Of a scheduler that is gone nothing is known; the results under way tell.
+        workers = self._client.scheduler_info().get("workers", {})
+        return sum(worker["nthreads"] for worker in workers.values() if worker["status"] == "running")
 
 
 @contextlib.contextmanager
@@ -147,22 +159,22 @@ def connected(address: str) -> Iterator[Workers]:
     """
     # What goes wrong is told once, in words of this project.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    try:
-        with _client(address) as client, tempfile.NamedTemporaryFile(dir=".", prefix=".partial-") as token:
-            place = Place(os.getcwd(), Path(token.name).name, code(), _versions())  # noqa: PTH109
+    with tempfile.NamedTemporaryFile(dir=".", prefix=".partial-") as token, _client(address) as client:
+        place = Place(os.getcwd(), Path(token.name).name, code(), _versions())  # noqa: PTH109
+        try:
             _check(client, place)
             yield Workers(client, place)
-    except KilledWorker as error:
-        raise UserError(
-            f"the cluster at {address}: work on an image ended {error.allowed_failures + 1} workers, one after the "
-            "other. Most often memory was too small: give the workers more (--memory-limit) or fewer threads each "
-            "(--nthreads), and run the same command again."
-        ) from error
-    except (CancelledError, ClosedClientError, CommClosedError) as error:
-        raise UserError(
-            f"the cluster at {address}: the scheduler is gone. Start it and its workers anew, and run the same command "
-            "again."
-        ) from error
+        except KilledWorker as error:
+            raise UserError(
+                f"the cluster at {address}: work on an image ended {error.allowed_failures + 1} workers, one after the "
+                "other. Most often memory was too small: give the workers more (--memory-limit) or fewer threads each "
+                "(--nthreads), and run the same command again."
+            ) from error
+        except (CancelledError, ClosedClientError, OSError) as error:
+            raise UserError(
+                f"the cluster at {address}: the scheduler is gone. Start it and its workers anew, and run the same "
+                "command again."
+            ) from error
 
 
 def _client(address: str) -> Client:
@@ -192,22 +204,30 @@ def _versions() -> dict[str, str]:
 
 
 def _check(client: Client, place: Place) -> None:
-    """UserError where a worker must not work; one that can't be reached is asked again when it gets work."""
-    answers: Any = client.run(fault, place, on_error="return")
-    for worker, told in answers.items():
+    """UserError where the scheduler or a worker must not work; a worker that can't be reached is asked again when it
+    gets work.
+    """
+    try:
+        answers: dict[str, Any] = {"the scheduler": client.run_on_scheduler(unlike, place)}
+    except ImportError as error:
+        answers = {"the scheduler": error}
+    workers: Any = client.run(fault, place, on_error="return")
+    answers |= {f"worker {address}": answer for address, answer in workers.items()}
+    for name, told in answers.items():
         if isinstance(told, Exception) and not isinstance(told, CommClosedError):
-            raise UserError(f"worker {worker}: it cannot run this project ({told}). Start it in this checkout.")
+            raise UserError(f"{name}: it cannot run this project ({told}). Start it in this checkout.")
         if isinstance(told, str):
-            raise UserError(f"worker {worker}: {told}")
+            raise UserError(f"{name}: {told}")
 
 
-def _compute(place: Place, work: Callable[[S], T], item: S) -> T:
-    """On a worker: work(item), errors with the worker's address."""
+def _compute(place: Place, pickled: bytes) -> Any:
+    """On a worker: work(item) of the two that were pickled, errors with the worker's address."""
     worker = get_worker().address
     told = fault(place)
     if told:
         raise UserError(f"worker {worker}: {told}")
     try:
+        work, item = pickle.loads(pickled)
         return work(item)
     except (UserError, OSError) as error:
         raise UserError(f"{error} (Told by the worker {worker}.)") from error

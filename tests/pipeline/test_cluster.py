@@ -9,7 +9,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,33 +32,34 @@ from stages.sources.phantom import write_phantom
 DASK = (sys.executable, "-m", "dask")
 Process = subprocess.Popen[bytes]
 Start = Callable[..., Process]
+Cluster = tuple[str, Path, Start]
 
 
-@dataclass(frozen=True)
-class Empty:
-    """A scheduler without a worker, and an empty folder, the working directory of the test."""
+@contextlib.contextmanager
+def processes() -> Iterator[Start]:
+    """What starts a process in a folder, with this project's code; all are killed at the end."""
+    started: list[Process] = []
 
-    address: str
-    folder: Path
-    scheduler: Process
+    def start(folder: Path, *command: str, **environment: str) -> Process:
+        variables = os.environ | {"PYTHONPATH": str(ROOT)} | environment
+        # A group of its own, since a worker has a nanny.
+        with (folder / f"process-{len(started)}.log").open("wb") as log:
+            process = subprocess.Popen(command, cwd=folder, env=variables, stderr=log, start_new_session=True)
+        started.append(process)
+        return process
+
+    try:
+        yield start
+    finally:
+        for process in started:
+            kill(process)
 
 
 @pytest.fixture(scope="module")
 def start() -> Iterator[Start]:
-    """Start a process in a folder, with this project's code, which is killed at the end of the module."""
-    started = []
-
-    def start_process(folder: Path, *command: str, **environment: str) -> Process:
-        variables = os.environ | {"PYTHONPATH": str(ROOT)} | environment
-        log = (folder / f"process-{len(started)}.log").open("wb")
-        # A group of its own, since a worker has a nanny.
-        process = subprocess.Popen(command, cwd=folder, env=variables, stderr=log, start_new_session=True)
-        started.append(process)
-        return process
-
-    yield start_process
-    for process in started:
-        kill(process)
+    """What starts processes that end with the module."""
+    with processes() as started:
+        yield started
 
 
 def kill(process: Process, number: signal.Signals = signal.SIGKILL) -> None:
@@ -72,7 +72,17 @@ def kill(process: Process, number: signal.Signals = signal.SIGKILL) -> None:
 def start_scheduler(start: Start, folder: Path) -> tuple[str, Process]:
     file = folder / "scheduler.json"
     once_more = {"DASK_DISTRIBUTED__SCHEDULER__ALLOWED_FAILURES": "1"}
-    options = ("--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file))
+    options = (
+        "--host",
+        "127.0.0.1",
+        "--port",
+        "0",
+        "--no-dashboard",
+        "--scheduler-file",
+        str(file),
+        "--idle-timeout",
+        "300s",
+    )
     process = start(folder, *DASK, "scheduler", *options, **once_more)
     while not file.exists() or not file.read_text():
         assert process.poll() is None
@@ -84,7 +94,7 @@ def start_workers(
     start: Start, address: str, folder: Path, *options: str, before: tuple[str, ...] = (), **environment: str
 ) -> Process:
     """Start workers of one thread each in a folder, one if nothing else is said, and wait until they are there."""
-    fixed = ("--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard")
+    fixed = ("--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard", "--death-timeout", "60")
     process = start(folder, *before, *DASK, "worker", address, *fixed, *(options or ("--no-nanny",)), **environment)
     with Client(address, timeout=60, set_as_default=False) as client:
         known = len(client.scheduler_info()["workers"])
@@ -111,16 +121,23 @@ def on_cluster(running: tuple[str, Path], monkeypatch: pytest.MonkeyPatch) -> Pa
     return folder
 
 
+@pytest.fixture(scope="module")
+def idle_scheduler(start: Start, tmp_path_factory: pytest.TempPathFactory) -> str:
+    """A scheduler whose workers come and go with each test."""
+    return start_scheduler(start, tmp_path_factory.mktemp("idle"))[0]
+
+
 @pytest.fixture
-def empty(start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Empty]:
-    """A cluster without a worker."""
+def empty(idle_scheduler: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    """A scheduler without a worker, an empty folder, the working directory of the test, and what starts workers, which
+    end with the test.
+    """
     folder = tmp_path / "work"
     folder.mkdir()
-    address, scheduler = start_scheduler(start, tmp_path)
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", address)
-    yield Empty(address, folder, scheduler)
-    kill(scheduler)
+    monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", idle_scheduler)
+    with processes() as start:
+        yield idle_scheduler, folder, start
 
 
 @pytest.fixture(scope="module")
@@ -238,14 +255,14 @@ def test_no_scheduler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
         list(map_on_all_machines(str, range(3)))
 
 
-def test_a_cluster_without_a_worker_is_told(empty: Empty, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_without_a_worker_is_told(empty: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_ARRIVAL", 1)
     with pytest.raises(UserError, match="has no worker"):
         list(map_on_all_machines(str, range(3)))
 
 
-def test_workers_that_all_end_are_told(empty: Empty, start: Start, monkeypatch: pytest.MonkeyPatch) -> None:
-    address, folder = empty.address, empty.folder
+def test_workers_that_all_end_are_told(empty: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+    address, folder, start = empty
     start_workers(start, address, folder)
     results = map_on_all_machines(lambda item: os.getpid() if not item else time.sleep(60), range(3))
     os.kill(int(next(results) or 0), signal.SIGKILL)
@@ -269,8 +286,8 @@ def refused(work: Callable[[int], object] = str) -> str:
     return str(raised.value)
 
 
-def test_other_code_is_refused(empty: Empty, start: Start, tmp_path: Path) -> None:
-    address, folder = empty.address, empty.folder
+def test_other_code_is_refused(empty: Cluster, tmp_path: Path) -> None:
+    address, folder, start = empty
     for name in ("commands", "stages", "versions.yaml"):
         source, copy = ROOT / name, tmp_path / "other" / name
         shutil.copytree(source, copy) if source.is_dir() else shutil.copyfile(source, copy)
@@ -280,30 +297,30 @@ def test_other_code_is_refused(empty: Empty, start: Start, tmp_path: Path) -> No
     assert "it runs other code of this project" in refused()
 
 
-def test_other_versions_are_refused(empty: Empty, start: Start, tmp_path: Path) -> None:
-    address, folder = empty.address, empty.folder
+def test_other_versions_are_refused(empty: Cluster, tmp_path: Path) -> None:
+    address, folder, start = empty
     (tmp_path / "numpy-1.0.dist-info").mkdir()
     (tmp_path / "numpy-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: numpy\nVersion: 1.0\n")
     start_workers(start, address, folder, PYTHONPATH=f"{tmp_path}{os.pathsep}{ROOT}")
     assert f"it has numpy 1.0 instead of {np.__version__}." in refused()
 
 
-def test_a_worker_that_joins_later_is_asked_as_well(empty: Empty, start: Start, tmp_path: Path) -> None:
-    address, folder = empty.address, empty.folder
+def test_a_worker_that_joins_later_is_asked_as_well(empty: Cluster, tmp_path: Path) -> None:
+    address, folder, start = empty
     start_workers(start, address, folder)
     results = map_on_all_machines(lambda item: time.sleep(0.1), range(1000))
     next(results)
     (tmp_path / "elsewhere").mkdir()
     start_workers(start, address, tmp_path / "elsewhere")
-    with pytest.raises(UserError, match=r"worker tcp://127.*: it works in .*elsewhere\. Start the workers in"):
+    with pytest.raises(UserError, match=r"worker tcp://127.*: it works in .*elsewhere\. Start it in"):
         list(results)
 
 
 @pytest.mark.parametrize("hidden", ["folder", "file"])
-def test_storage_that_a_worker_does_not_see_is_told(empty: Empty, start: Start, tmp_path: Path, hidden: str) -> None:
+def test_storage_that_a_worker_does_not_see_is_told(empty: Cluster, tmp_path: Path, hidden: str) -> None:
     if attempt(tmp_path, "unshare", "--map-root-user", "--mount", "true").returncode:
         pytest.skip("this machine lets nobody mount a disk: unshare --map-root-user --mount fails")
-    address, folder = empty.address, empty.folder
+    address, folder, start = empty
     (folder / "scans").mkdir()
     write_png(folder / "scans" / "scan.png", np.zeros((8, 8), np.uint8))
     mounted = folder if hidden == "folder" else folder / "scans"
@@ -318,31 +335,31 @@ def test_storage_that_a_worker_does_not_see_is_told(empty: Empty, start: Start, 
 
 
 def test_a_scheduler_that_goes_leaves_nothing_and_the_next_run_goes_on(
-    empty: Empty, start: Start, running: tuple[str, Path], phantom: Path
+    start: Start, phantom: Path, running: tuple[str, Path], tmp_path: Path
 ) -> None:
-    address, folder = empty.address, empty.folder
-    shutil.copytree(running[1] / phantom, folder / phantom)
-    shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
-    stopped = start_workers(start, address, folder)
+    shutil.copytree(running[1] / phantom, tmp_path / phantom)
+    table = pd.read_csv(tmp_path / phantom / "cases.csv")
+    pd.concat([table] * 100).to_csv(tmp_path / phantom / "cases.csv", index=False)
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    address, scheduler = start_scheduler(start, tmp_path)
+    start_workers(start, address, tmp_path)
+    variables = os.environ | {"PYTHONPATH": str(ROOT), "DASK_SCHEDULER_ADDRESS": address}
     prepare = (sys.executable, "-m", "stages.prepare")
-    environment = os.environ | {"PYTHONPATH": str(ROOT)}
-    waiting = subprocess.Popen(prepare, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
-    while not (folder / "data/.partial-prepared").exists():
-        assert waiting.poll() is None
+    preparing = subprocess.Popen(prepare, cwd=tmp_path, env=variables, stderr=subprocess.PIPE, text=True)
+    images = tmp_path / "data" / ".partial-prepared" / "images.npy"
+    while not images.exists() or images.stat().st_size < 10_000:
+        assert preparing.poll() is None
         time.sleep(0.01)
-    kill(stopped, signal.SIGSTOP)
-    kill(empty.scheduler)
-    begun = time.monotonic()
-    _, told = waiting.communicate(timeout=120)
-    assert time.monotonic() - begun < 60
-    assert waiting.returncode == 1
-    assert told.splitlines()[-1].startswith("error: ")
-    assert "scheduler" in told.splitlines()[-1]
+    kill(scheduler)
+    _, told = preparing.communicate(timeout=90)
+    assert preparing.returncode == 1
+    assert told.splitlines()[-1].startswith(f"error: the cluster at {address}: the scheduler is gone.")
     assert "Traceback" not in told
-    assert [path.name for path in (folder / "data").iterdir()] == ["raw"]
-    assert not list(folder.glob(".partial-*"))
-    run(folder, *prepare, PYTHONPATH=str(ROOT), DASK_SCHEDULER_ADDRESS="")
-    assert (folder / "data/prepared/images.npy").exists()
+    assert [path.name for path in (tmp_path / "data").iterdir()] == ["raw"]
+    assert not list(tmp_path.glob(".partial-*"))
+    table.to_csv(tmp_path / phantom / "cases.csv", index=False)
+    run(tmp_path, *prepare, PYTHONPATH=str(ROOT))
+    assert np.load(tmp_path / "data/prepared/images.npy").shape[0] == len(table)
 
 
 def test_the_stages_leave_a_run_as_it_is(working_copy: Path, start: Start) -> None:
