@@ -14,6 +14,7 @@ import pickle
 import platform
 import tempfile
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, wait
 from dataclasses import dataclass
@@ -157,9 +158,7 @@ def connected(address: str) -> Iterator[Workers]:
     UserError where the scheduler or all workers are gone, then or while the body waits for a result; where a worker
     must not work; and where the same work ended one worker after the other.
     """
-    # What goes wrong is told once, in words of this project.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
-    with tempfile.NamedTemporaryFile(dir=".", prefix=".partial-") as token, _client(address) as client:
+    with _quiet(), tempfile.NamedTemporaryFile(dir=".", prefix=".partial-") as token, _client(address) as client:
         place = Place(os.getcwd(), Path(token.name).name, code(), _versions())  # noqa: PTH109
         try:
             _check(client, place)
@@ -177,10 +176,22 @@ def connected(address: str) -> Iterator[Workers]:
             ) from error
 
 
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep Dask from logging: what goes wrong is told once, in words of this project."""
+    logging.disable(logging.CRITICAL)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+
+
 def _client(address: str) -> Client:
     """A client of the scheduler, which has a worker at least."""
     try:
-        client = Client(address, timeout=_PATIENCE, set_as_default=False)
+        # Other versions, of which Dask warns, are refused later.
+        with warnings.catch_warnings(action="ignore"):
+            client = Client(address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
         raise UserError(
             f"DASK_SCHEDULER_ADDRESS {address}: no scheduler answers. Start one (`dask scheduler`), or remove the "
