@@ -1,10 +1,10 @@
 """Write a first case table for a folder of images: `uv run cases FOLDER`.
 
-Takes images and masks as people keep them: pairs such as `x.png` and `x_mask.png`, folders `images` and `masks`, class
-folders, also one in the other; and a COCO file with the outlines of all images. Writes FOLDER/cases.csv, to be looked
-at and edited: patients are not guessed, nor is a class that no folder tells, but for `lesion` where a mask shows one
-and `normal` where it is empty. Says which images have no mask and which masks no image. Not part of the pipeline, which
-takes the table with `data.source: custom`.
+Takes images, DICOM files too, and masks as people keep them: pairs such as `x.png` and `x_mask.png`, folders `images`
+and `masks`, class folders, also one in the other; and a COCO file with the outlines of all images. Writes
+FOLDER/cases.csv, to be looked at and edited: patients are not guessed, nor is a class that no folder tells, but for
+`lesion` where a mask shows one and `normal` where it is empty. Says which images have no mask and which masks no image.
+Not part of the pipeline, which takes the table with `data.source: custom`.
 """
 
 import argparse
@@ -12,7 +12,7 @@ import csv
 import itertools
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
@@ -23,9 +23,10 @@ from stages.pipeline.engine import map_on_all_cores
 from stages.pipeline.errors import UserError, command
 from stages.pipeline.files import written_aside
 from stages.pipeline.litter import is_litter
+from stages.scans.reading import DICOM, PICTURES, is_dicom
 from stages.sources.coco import read_coco
 
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".tif", ".tiff", ".webp"}
+SUFFIXES = PICTURES | DICOM | {".webp"}
 
 _MASK_NAME = re.compile(r"(?P<stem>.+)[ _-](mask|seg|segmentation|label|gt)([ _-]?\d+)?", re.IGNORECASE)
 _MASK_FOLDERS = {"mask", "masks", "label", "labels", "gt", "seg", "segmentation", "segmentations"}
@@ -102,9 +103,14 @@ def tabulate(folder: Path, found: Found, coco: PurePosixPath | None) -> list[dic
     return [{"id": case_id} | cells for case_id, cells in zip(name(found.images), rows, strict=True)]
 
 
-def find_files(folder: Path, suffixes: set[str]) -> list[PurePosixPath]:
-    """The files with one of these suffixes in a folder and below, sorted, relative to it; litter is let be."""
-    files = (path for path in folder.rglob("*") if path.suffix.lower() in suffixes and path.is_file())
+def is_image(path: Path) -> bool:
+    """Whether a file is an image by its name, or DICOM by its first bytes where the name has no suffix."""
+    return path.suffix.lower() in SUFFIXES or (not path.suffix and is_dicom(path))
+
+
+def find_files(folder: Path, wanted: Callable[[Path], bool]) -> list[PurePosixPath]:
+    """The files that are wanted in a folder and below, sorted, relative to it; litter is let be."""
+    files = (path for path in folder.rglob("*") if path.is_file() and wanted(path))
     return sorted(PurePosixPath(path.relative_to(folder).as_posix()) for path in files if not is_litter(path, folder))
 
 
@@ -132,10 +138,10 @@ def main() -> None:
     table = folder / TABLE
     if table.exists():
         raise UserError(f"{table}: is there already, and may have been edited. Remove it to have a new one.")
-    found = pair(find_files(folder, SUFFIXES))
+    found = pair(find_files(folder, is_image))
     if not found.images:
         raise UserError(f"{folder}: holds no image ({', '.join(sorted(SUFFIXES))}).")
-    outlined = find_files(folder, {".json"})
+    outlined = find_files(folder, lambda path: path.suffix.lower() == ".json")
     if len(outlined) > 1:
         raise UserError(f"{folder}: holds {len(outlined)} JSON files. Leave the one with the outlines there.")
     rows = tabulate(folder, found, outlined[0] if outlined else None)

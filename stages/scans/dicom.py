@@ -7,6 +7,7 @@ quotes what it doubts, neither its warnings nor its errors are passed on.
 import contextlib
 import logging
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from typing import Any, BinaryIO
@@ -58,6 +59,9 @@ _TWO_DIMENSIONS = 1
 _TISSUE = 1
 _CENTIMETRES = 3
 
+# What silences pydicom does so in all threads, and two that begin and end between each other would undo it.
+_SILENCE = threading.RLock()
+
 
 def scan_of(file: BinaryIO, name: str, any_modality: bool, most_pixels: int) -> Scan:
     """The DICOM object in an open file or in memory; its frames are cut to the B-mode region where it is told.
@@ -65,8 +69,8 @@ def scan_of(file: BinaryIO, name: str, any_modality: bool, most_pixels: int) -> 
     UserError, then or while its frames are read, where it is damaged, shows no ultrasound (unless `any_modality`), has
     no pixels, no frame or too large ones, or is compressed in a way that cannot be decoded.
     """
-    _learn_lossless_jpeg()
     with damage_told(name):
+        _learn_lossless_jpeg()
         _check_syntax(file, name)
         header = dcmread(file, stop_before_pixels=True, specific_tags=_TAGS)
         # Reading stopped before the pixels, if there are any.
@@ -89,10 +93,10 @@ def scan_of(file: BinaryIO, name: str, any_modality: bool, most_pixels: int) -> 
 
 @contextlib.contextmanager
 def damage_told(name: str) -> Iterator[None]:
-    """Make what pydicom raises, which is anything, a UserError that quotes nothing."""
+    """Make what pydicom raises, which is anything, a UserError that quotes nothing; one thread at a time is let in."""
     logging.getLogger("pydicom").disabled = True
     try:
-        with warnings.catch_warnings():
+        with _SILENCE, warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
     except UserError:

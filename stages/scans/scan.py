@@ -46,16 +46,20 @@ class Frame:
     @property
     def image(self) -> Grey:
         """What is segmented: the view of `whole` that the region cuts out."""
-        return self.whole[self._cut]
+        return self.cut(self.whole)
+
+    def cut(self, plane: NDArray[Pixel]) -> NDArray[Pixel]:
+        """What the region cuts out of a plane of the whole frame, such as a mask: a view."""
+        return plane[self._rows_and_columns]
 
     def on_whole(self, plane: NDArray[Pixel]) -> NDArray[Pixel]:
         """Put a mask or the probability of `image`, of its shape, on the whole frame, zero around it."""
         placed = np.zeros(self.whole.shape, plane.dtype)
-        placed[self._cut] = plane
+        placed[self._rows_and_columns] = plane
         return placed
 
     @property
-    def _cut(self) -> tuple[slice, slice]:
+    def _rows_and_columns(self) -> tuple[slice, slice]:
         region = self.region
         return slice(region.top, region.top + region.height), slice(region.left, region.left + region.width)
 

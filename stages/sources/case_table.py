@@ -1,11 +1,14 @@
 """A table of anyone's own images, cases.csv, with the columns
 
-- `image`: its path, relative to the table, in any format that OpenCV reads;
+- `image`: its path, relative to the table: a picture in any format that OpenCV reads, or a DICOM file of one frame;
 - `masks`: none, or one or several paths with `;` between; or one COCO file that holds the outlines of the image;
 - `class`: benign, malignant, normal, or lesion where benign and malignant are not told apart;
 - `id` (optional): a name that can be a file's; by default that of the image file;
 - `patient` (optional): what the images of one person have in common, empty where it is not known;
-- `mm_per_pixel` (optional): the size of a pixel, empty where it is not known.
+- `mm_per_pixel` (optional): the size of a pixel; where it is empty, what a DICOM file tells of square pixels.
+
+Masks have the size of the whole image as viewers show it. Of a DICOM file that tells where it shows tissue, this region
+is taken over (stages/scans/dicom.py), and so much of the masks: what `segment` gives the network of such a file.
 
 Every row is checked before anything is kept, and all that is wrong is told at once, by line number.
 """
@@ -20,15 +23,17 @@ from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
+import cv2
 import numpy as np
-from numpy.typing import NDArray
 
 from stages.cases.classes import LABELS
-from stages.cases.images import read_grey, read_mask
+from stages.cases.images import read_mask
 from stages.cases.raw import SEPARATOR, Case, image_file, mask_file, write_pictures
-from stages.pipeline.arrays import Grey, Mask
+from stages.pipeline.arrays import Mask
 from stages.pipeline.engine import map_on_all_machines
 from stages.pipeline.errors import UserError
+from stages.scans.reading import opened
+from stages.scans.scan import Frame
 from stages.sources.coco import Outlines, read_coco
 
 # A line of the table, and what is wrong there.
@@ -55,15 +60,15 @@ class Row:
     mm_per_pixel: str
     surplus: bool
 
-    def case(self, folder: Path, masks: int) -> Case:
-        """What becomes of the row below `folder`, with so many masks."""
+    def case(self, folder: Path, masks: int, told: float | None) -> Case:
+        """What becomes of the row below `folder`, with so many masks and pixels of a size that the image may tell."""
         return Case(
             self.id,
             self.cls,
             image_file(folder, self.cls, self.id),
             tuple(mask_file(folder, self.cls, self.id, number) for number in range(masks)),
             self.patient,
-            float(self.mm_per_pixel) if self.mm_per_pixel else None,
+            float(self.mm_per_pixel) if self.mm_per_pixel else told,
         )
 
 
@@ -183,20 +188,40 @@ def _take(folder: Path, named: tuple[Row, dict[PurePosixPath, Outlines]]) -> Cas
         except UserError as error:
             faults.append(f"{path}: {error}".replace(f"{path}: {row.root / path}: ", f"{path}: "))
     if len(read) > len(row.masks):
-        (image,), masks = read[0], list(itertools.chain(*read[1:]))
-        faults += _misfits(row, image, masks)
+        (frame,), masks = read[0], list(itertools.chain(*read[1:]))
+        faults += _misfits(row, frame, masks)
         if not faults:
-            case = row.case(folder, max(1, len(masks)))
-            write_pictures(case, image, masks or [np.zeros(image.shape, bool)])
+            kept = [frame.cut(mask) for mask in masks] or [np.zeros(frame.image.shape, bool)]
+            case = row.case(folder, len(kept), _side(frame.mm_per_pixel))
+            write_pictures(case, frame.image, kept)
             return case
     return faults
 
 
-def _pictures(row: Row, path: PurePosixPath, outlines: dict[PurePosixPath, Outlines]) -> list[NDArray[Any]]:
-    """The image of a row, uint8 [height, width], or the masks that one of its paths names, bool."""
+def _pictures(row: Row, path: PurePosixPath, outlines: dict[PurePosixPath, Outlines]) -> list[Any]:
+    """The image of a row, a frame, or the masks that one of its paths names, bool of the shape of the whole frame."""
     if path == row.image:
-        return [read_grey(row.root / path)]
+        return [_only_frame(row.root / path)]
     return outlines[path].draw(row.image) if _is_coco(path) else [read_mask(row.root / path)]
+
+
+def _only_frame(path: Path) -> Frame:
+    # The table says what it shows, whatever a DICOM file calls it.
+    with opened(path, any_modality=True) as scan:
+        if scan.length != 1:
+            raise UserError(
+                f"{path}: holds {scan.length} frames, a row is one image. Save the frame that it means as a file."
+            )
+        # To the end: the decoder expects it before the file is closed.
+        frame, *_ = scan.frames
+    return frame
+
+
+def _side(mm_per_pixel: tuple[float, float] | None) -> float | None:
+    """The side of a pixel, where it is known and a square up to a hundredth."""
+    if mm_per_pixel is None or not math.isclose(*mm_per_pixel, rel_tol=0.01):
+        return None
+    return sum(mm_per_pixel) / 2
 
 
 def _faults(row: Row) -> Iterator[str]:
@@ -220,15 +245,24 @@ def _faults(row: Row) -> Iterator[str]:
         yield f"mm_per_pixel {row.mm_per_pixel!r} is no number above 0; leave it empty where it is not known."
 
 
-def _misfits(row: Row, image: Grey, masks: Sequence[Mask]) -> Iterator[str]:
+def _misfits(row: Row, frame: Frame, masks: Sequence[Mask]) -> Iterator[str]:
     """What is wrong with the pictures of a row."""
-    sizes = {mask.shape for mask in masks} - {image.shape}
+    rows, columns = frame.whole.shape
+    sizes = {mask.shape for mask in masks} - {frame.whole.shape}
     for height, width in sorted(sizes):
-        yield f"a mask is of {width}×{height} pixels, its image of {image.shape[1]}×{image.shape[0]}."
+        yield f"a mask is of {width}×{height} pixels, its image of {columns}×{rows}."
+    if not sizes and any(_loses_a_part(frame, mask) for mask in masks):
+        yield "a mask shows a lesion outside the region that the file calls tissue; save the image as a picture."
     if row.cls == "normal" and any(mask.any() for mask in masks):
         yield "is filed as normal, but its mask shows a lesion."
     if row.cls != "normal" and row.masks and not masks:
         yield f"is filed as {row.cls}, but {row.masks[0]} outlines nothing in it."
+
+
+def _loses_a_part(frame: Frame, mask: Mask) -> bool:
+    """Whether a connected part of a mask of the whole frame lies outside of its region altogether."""
+    parts = np.asarray(cv2.connectedComponents(mask.astype(np.uint8))[1])
+    return not np.isin(parts[mask], frame.cut(parts)).all()
 
 
 def _check_inside(row: Row, path: PurePosixPath) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import Write, rectangle
+from scan_files import dicom_bytes, scan_image
 
 from commands import cases
 from stages.cases.raw import Case
@@ -71,6 +72,16 @@ def test_class_folders_tell_the_class_and_the_same_names_become_different_ids(wr
     found, _ = tabulated()
     ids = {"benign images 1": "benign", "malignant images 1": "malignant", "2": "normal"}
     assert {case.id: case.cls for case in found} == ids
+
+
+def test_dicom_files_are_images_whatever_their_name(write: Write, tabulated: Run, tmp_path: Path) -> None:
+    for number, name in enumerate(("x.dcm", "IM0001")):
+        write(f"own/lesion/{name}_mask.png".replace(".dcm", ""), LESION)
+        (tmp_path / "own/lesion" / name).write_bytes(dicom_bytes([scan_image(40, 60 + number)[:, :60]]))
+    (tmp_path / "own/README").write_text("none")
+    found, printed = tabulated()
+    assert sorted(case.id for case in found) == ["IM0001", "x"]
+    assert "2 images: 2 lesion" in printed
 
 
 def test_what_is_called_a_mask_and_has_no_image_is_an_image(write: Write, tabulated: Run) -> None:

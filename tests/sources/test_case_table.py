@@ -15,6 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
+from scan_files import PLANTED, dicom_bytes, regions, saved, scan_image, with_a_patient
 
 from stages.cases.images import decode, read_grey
 from stages.cases.raw import Case, read_cases, read_merged_mask, write_table
@@ -178,6 +179,77 @@ def test_all_faults_are_told_at_once(pictures: Path, tmp_path: Path) -> None:
     assert [line.split(":")[0] for line in told[1:]] == ["line 2"] * 4 + ["line 3", "line 4"]
     assert told[5] == "line 3: the id A is already in line 2."
     assert told[6] == "line 4: the image m/../a.png is already in line 2."
+
+
+def square_pixels(*corners: tuple[int, int, int, int], sides: tuple[float, float] = (0.01, 0.01)) -> dict[str, Any]:
+    """Tags that tell a region of tissue, whose pixels have sides in centimetres."""
+    [region] = regions(*corners)
+    region.PhysicalDeltaY, region.PhysicalDeltaX = sides
+    return {"SequenceOfUltrasoundRegions": [region]}
+
+
+def test_of_a_dicom_file_the_region_of_tissue_is_taken_and_its_masks_belong_to_the_whole_frame(
+    pictures: Path, write: Write, tmp_path: Path
+) -> None:
+    (pictures / "scan.dcm").write_bytes(dicom_bytes([scan_image(60, 90)], **square_pixels((10, 5, 69, 44))))
+    whole = np.zeros((60, 90), np.uint8)
+    whole[30:50, 20:40] = 255
+    write("own/whole.png", whole)
+    [case] = taken(table(pictures, "scan.dcm,whole.png,lesion,,,"), tmp_path / "raw")
+    assert np.array_equal(read_grey(case.image), scan_image(60, 90)[5:45, 10:70])
+    assert np.array_equal(read_merged_mask(case, 40, 60), whole[5:45, 10:70] > 0)
+    assert case.mm_per_pixel == pytest.approx(0.1)
+
+
+@pytest.mark.parametrize(
+    ("sides", "column", "expected"),
+    [((0.01, 0.01), "0.07", 0.07), ((0.01, 0.01005), "", 0.10025), ((0.01, 0.02), "", None), ((0.0, 0.01), "", None)],
+    ids=["the table wins", "nearly square", "not square", "not told"],
+)
+def test_the_size_of_a_pixel_is_that_of_the_table_or_else_of_a_dicom_file_with_square_ones(
+    sides: tuple[float, float], column: str, expected: float | None, tmp_path: Path
+) -> None:
+    (tmp_path / "scan").write_bytes(dicom_bytes([scan_image()], **square_pixels((0, 0, 89, 59), sides=sides)))
+    [case] = taken(table(tmp_path, f"scan,,normal,,,{column}"), tmp_path / "raw")
+    assert case.mm_per_pixel == pytest.approx(expected)
+
+
+DICOM_FAULTS = {
+    "several frames": ("loop.dcm,,normal,,,", r"loop\.dcm: holds 3 frames, a row is one image"),
+    "a mask of the region": ("scan.dcm,m/1.png,lesion,,,", "a mask is of 60×40 pixels, its image of 90×60"),
+    "a lesion beside the region": ("scan.dcm,two.png,lesion,,,", "a mask shows a lesion outside the region"),
+    "a damaged file": ("damaged.dcm,,normal,,,", r"damaged\.dcm: not a readable DICOM object"),
+}
+
+
+@pytest.mark.parametrize("name", DICOM_FAULTS)
+def test_a_fault_of_a_dicom_file_is_told_by_line_number(
+    name: str, pictures: Path, write: Write, tmp_path: Path
+) -> None:
+    scan = dicom_bytes([scan_image(60, 90)], **square_pixels((10, 5, 69, 44)))
+    (pictures / "scan.dcm").write_bytes(scan)
+    (pictures / "damaged.dcm").write_bytes(scan[:-100])
+    (pictures / "loop.dcm").write_bytes(dicom_bytes([scan_image(60, 90)] * 3))
+    two = np.zeros((60, 90), np.uint8)
+    two[10:20, 20:40] = two[50:55, 20:40] = 255
+    write("own/two.png", two)
+    line, expected = DICOM_FAULTS[name]
+    told = refused(table(pictures, "a.png,m/1.png,lesion,,,", line), tmp_path / "raw")
+    assert re.search(rf"faults: 1\nline 3: .*{expected}", told), told
+
+
+def test_nothing_that_a_dicom_file_says_of_a_patient_is_kept_or_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    whole = saved(with_a_patient([scan_image()], PixelSpacing=[0.1, 0.1]))
+    (tmp_path / "whole.dcm").write_bytes(whole)
+    (tmp_path / "broken.dcm").write_bytes(whole[:-100])
+    taken(table(tmp_path, "whole.dcm,,normal,,,"), tmp_path / "raw")
+    told = refused(table(tmp_path, "whole.dcm,,normal,,,", "broken.dcm,,normal,,,"), tmp_path / "refused")
+    written = [path.read_bytes() for path in (tmp_path / "raw").rglob("*.*")]
+    assert len(written) == 3
+    for text in (*written, told.encode(), caplog.text.encode(), "".join(capfd.readouterr()).encode()):
+        assert not any(planted in text for planted in PLANTED)
 
 
 def test_a_broken_coco_file_is_told_once(pictures: Path, tmp_path: Path) -> None:
