@@ -117,7 +117,7 @@ def write(table: pd.DataFrame, groups: Path, summary: Path) -> None:
 def main() -> None:
     """Audit data/raw."""
     loaded = load(Params)
-    pairs, figures = find_pairs(read_cases(RAW), loaded.seed)
+    pairs, figures = find_pairs(read_cases(RAW), loaded.seed, GROUPS.parent)
     table = tabulate(figures, pairs, loaded.audit)
     write(table, GROUPS, AUDIT)
     print(json.dumps(summarise(table), indent=2))

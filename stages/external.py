@@ -78,7 +78,7 @@ class Params(Section):
 def find_new(cases: Sequence[Case], loaded: Params) -> pd.DataFrame:
     """Which of the cases repeat no image of data/raw: a row each of these, with `place`, `id`, `group` and `marks`."""
     known = read_cases(RAW)
-    pairs, images = find_pairs([*known, *cases], loaded.seed)
+    pairs, images = find_pairs([*known, *cases], loaded.seed, RAW.parent)
     frames = group(len(images), pairs, loaded.audit.weak_similarity, loaded.audit.similarity)
     own, table = frames[len(known) :], images[len(known) :].reset_index(drop=True)
     groups = join(own, by_patient(table["patient"]))

@@ -19,13 +19,13 @@ from stages.sources.release import scan
 DEFAULT = load(Params).audit
 
 
-def tabulate(cases: list[Case]) -> pd.DataFrame:
-    pairs, figures = find_pairs(cases, seed=0)
+def tabulate(cases: list[Case], beside: Path) -> pd.DataFrame:
+    pairs, figures = find_pairs(cases, 0, beside)
     return audit.tabulate(figures, pairs, DEFAULT)
 
 
 def run(root: Path) -> pd.DataFrame:
-    return tabulate(scan(root))
+    return tabulate(scan(root), root)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +33,7 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, pd.
     """What was planted in a phantom of 150 images, and what the audit says of it."""
     folder = tmp_path_factory.mktemp("phantom")
     write_table(folder, download.write_phantom(folder, 150, seed=5))
-    return pd.read_csv(folder / "planted.csv"), tabulate(read_cases(folder))
+    return pd.read_csv(folder / "planted.csv"), tabulate(read_cases(folder), folder)
 
 
 def pairs_of(groups: pd.Series) -> set[tuple[int, int]]:

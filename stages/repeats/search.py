@@ -6,19 +6,17 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from stages.cases.images import pixel_digest, read_grey
 from stages.cases.raw import Case, read_merged_mask
 from stages.pipeline.arrays import Grey
 from stages.pipeline.engine import map_on_all_machines
-from stages.pipeline.files import written_rows
-from stages.repeats.duplicates import SIDE, Features, Pair, candidates, describe, exact, thumbnail, verify
+from stages.repeats.album import Album
+from stages.repeats.candidates import candidates
+from stages.repeats.duplicates import Pair, exact, verify
+from stages.repeats.features import Features, describe, thumbnail
 from stages.repeats.quality import border_pixels, burned_pixels, contrast, parts
-
-# What is compared: thumbnails, and the features of all images one after the other, with where those of each begin.
-_SQUARES, _STARTS, _POINTS, _DESCRIPTORS = "squares.npy", "starts.npy", "points.npy", "descriptors.npy"
 
 
 def examine(case: Case) -> tuple[Grey, Features, str, dict[str, Any]]:
@@ -40,40 +38,19 @@ def examine(case: Case) -> tuple[Grey, Features, str, dict[str, Any]]:
     return square, describe(square), pixel_digest(image), row
 
 
-def find_pairs(cases: Sequence[Case], seed: int) -> tuple[list[Pair], pd.DataFrame]:
-    """All verified pairs of repeated frames, and the figures of each image."""
-    # On disk, so that memory holds no more than the keypoints, however many images there are; and in the working
-    # directory, which the machines of a cluster see.
-    with tempfile.TemporaryDirectory(dir=Path(), prefix=".partial-") as name:
+def find_pairs(cases: Sequence[Case], seed: int, beside: Path) -> tuple[list[Pair], pd.DataFrame]:
+    """All verified pairs of repeated frames, and the figures of each image.
+
+    What is compared lies in a folder in `beside` meanwhile, about 0.1 MB an image.
+    """
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".partial-") as name:
         folder = Path(name)
-        features, digests, rows = [], [], []
-        with written_rows(folder / _SQUARES, (len(cases), SIDE, SIDE)) as add_square:
-            for square, described, digest, row in map_on_all_machines(examine, cases, "examine"):
-                add_square(square)
-                features.append(described)
-                digests.append(digest)
-                rows.append(row)
-        write_features(features, folder)
-        compared = map_on_all_machines(partial(compare, folder), candidates(features, seed), "compare")
-        pairs = [pair for pair in compared if pair] + exact(digests)
+        album, digests, rows = Album(folder), [], []
+        for square, features, digest, row in map_on_all_machines(examine, cases, "examine"):
+            album.add(square, features)
+            digests.append(digest)
+            rows.append(row)
+        likely = candidates(album, seed, folder)
+        verified = map_on_all_machines(partial(verify, album), likely, "compare")
+        pairs = [pair for pair in verified if pair] + exact(digests)
     return pairs, pd.DataFrame(rows)
-
-
-def write_features(features: Sequence[Features], folder: Path) -> None:
-    """Write the features of all images to a folder, as `compare` reads those of two."""
-    np.save(folder / _STARTS, np.cumsum([0, *(len(one.points) for one in features)]))
-    np.save(folder / _POINTS, np.concatenate([one.points for one in features]))
-    np.save(folder / _DESCRIPTORS, np.concatenate([one.descriptors for one in features]))
-
-
-def compare(folder: Path, candidate: tuple[int, int, bool]) -> Pair | None:
-    """Check a candidate by the thumbnails and features that a folder holds; nothing where no map fits."""
-    squares, starts, points, descriptors = (
-        np.load(folder / name, mmap_mode="r") for name in (_SQUARES, _STARTS, _POINTS, _DESCRIPTORS)
-    )
-
-    def features(image: int) -> Features:
-        own = slice(*starts[image : image + 2])
-        return Features(points[own], descriptors[own])
-
-    return verify(squares, {image: features(image) for image in candidate[:2]}, candidate)

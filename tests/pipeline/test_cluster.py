@@ -200,7 +200,7 @@ def test_the_checks_and_the_audit_find_the_same(
         (tmp_path / name).mkdir()
         copied = copy_table(phantom / "cases.csv", tmp_path / name)
         assert [case.id for case in copied] == [case.id for case in cases]
-        pairs, figures = find_pairs(cases, seed=0)
+        pairs, figures = find_pairs(cases, seed=0, beside=Path())
         assert pairs
         found.append((fingerprints(cases), pairs, figures))
         monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)

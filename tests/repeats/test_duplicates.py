@@ -1,23 +1,17 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.pipeline.arrays import Grey
-from stages.repeats.duplicates import (
-    SIDE,
-    Features,
-    Pair,
-    align,
-    candidates,
-    describe,
-    exact,
-    group,
-    mirror,
-    similarity,
-    thumbnail,
-    verify,
-)
+from stages.pipeline.errors import UserError
+from stages.repeats import candidates as search
+from stages.repeats.album import Album, Rows
+from stages.repeats.candidates import candidates
+from stages.repeats.duplicates import Pair, align, exact, group, similarity, verify
+from stages.repeats.features import SIDE, describe, mirror, thumbnail
 from stages.sources import phantom
 
 
@@ -25,26 +19,32 @@ def frame(seed: int) -> phantom.Picture:
     return phantom.draw_frame("benign", np.random.default_rng(seed))
 
 
-def find(images: list[Grey]) -> list[Pair]:
-    squares = np.stack([thumbnail(image) for image in images])
-    features = [describe(square) for square in squares]
-    found = (verify(squares, features, candidate) for candidate in candidates(features, seed=0))
+def collect(images: list[Grey], folder: Path) -> Album:
+    album = Album(folder)
+    for square in map(thumbnail, images):
+        album.add(square, describe(square))
+    return album
+
+
+def find(images: list[Grey], folder: Path) -> list[Pair]:
+    album = collect(images, folder)
+    found = (verify(album, candidate) for candidate in candidates(album, 0, folder))
     return [pair for pair in found if pair]
 
 
 @pytest.mark.parametrize("kind", ["exact", "crop", "rescale", "gain", "mirror"])
-def test_a_repeat_of_each_kind_is_found_among_strangers(kind: phantom.RepeatKind) -> None:
+def test_a_repeat_of_each_kind_is_found_among_strangers(kind: phantom.RepeatKind, tmp_path: Path) -> None:
     original = frame(0)
     again = phantom.repeat(original, kind, np.random.default_rng(1)).image
-    pairs = find([original.image, *(frame(seed).image for seed in range(1, 6)), again])
+    pairs = find([original.image, *(frame(seed).image for seed in range(1, 6)), again], tmp_path)
     alike = [(pair.first, pair.second, pair.mirrored) for pair in pairs if pair.similarity > 0.6]
     assert alike == [(0, 6, kind == "mirror")]
 
 
-def test_marks_on_one_of_two_images_hide_nothing() -> None:
+def test_marks_on_one_of_two_images_hide_nothing(tmp_path: Path) -> None:
     original = frame(3)
     marked = phantom.draw_marks(original, np.random.default_rng(0))
-    assert find([original.image, marked])[0].similarity > 0.95
+    assert find([original.image, marked], tmp_path)[0].similarity > 0.95
 
 
 def test_mirrored_features_are_those_of_the_mirror_image() -> None:
@@ -76,12 +76,46 @@ def test_similarity_is_one_for_itself_and_undefined_without_overlap_or_texture()
     assert similarity(np.full_like(square, 90), square, same) == -1
 
 
-NOTHING = Features(np.zeros((0, 2), np.float32), np.zeros((0, 128), np.uint8))
-
-
 @pytest.mark.parametrize("images", [0, 1, 3])
-def test_images_without_keypoints_have_no_candidates(images: int) -> None:
-    assert candidates([NOTHING] * images, seed=0) == []
+def test_images_without_keypoints_have_no_candidates(images: int, tmp_path: Path) -> None:
+    flat = np.zeros((SIDE, SIDE), np.uint8)
+    assert candidates(collect([flat] * images, tmp_path), 0, tmp_path) == []
+
+
+def test_what_is_sorted_in_small_parts_gives_the_same_candidates(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    frames = [frame(seed).image for seed in range(4)]
+    album = collect([*frames, np.zeros((SIDE, SIDE), np.uint8), *frames[::-1], frames[0][:, ::-1]], tmp_path)
+    at_once = candidates(album, 0, tmp_path)
+    assert {(0, 8, False), (0, 9, True), (3, 5, False)} <= set(at_once)
+    monkeypatch.setattr(search, "_HASHES", 100)
+    monkeypatch.setattr(search, "_IMAGES", 1)
+    assert candidates(album, 0, tmp_path) == at_once
+
+
+def test_an_album_gives_back_what_was_put_into_it(tmp_path: Path) -> None:
+    squares = [thumbnail(frame(seed).image) for seed in range(3)]
+    squares.insert(1, np.zeros((SIDE, SIDE), np.uint8))
+    album = collect(squares, tmp_path)
+    assert len(album) == 4
+    for position, square in enumerate(squares):
+        features, expected = album.features(position), describe(square)
+        assert np.array_equal(album.square(position), square)
+        assert np.array_equal(features.points, expected.points)
+        assert np.array_equal(features.descriptors, expected.descriptors)
+    counts = np.bincount(album.owners(np.arange(len(album.descriptors))), minlength=4)
+    assert counts.tolist() == [len(describe(square).points) for square in squares]
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full, which Linux has")
+    rows = Rows(tmp_path / "rows", np.uint8, 2)
+    (tmp_path / "rows").unlink()
+    (tmp_path / "rows").symlink_to("/dev/full")
+    with pytest.raises(UserError, match=r"rows: cannot be written \(No space left"):
+        rows.add(np.ones((3, 2), np.uint8))
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (2, 900), (20, 20)])
@@ -90,10 +124,13 @@ def test_tiny_and_flat_images_are_described_without_a_crash(shape: tuple[int, in
         assert len(describe(thumbnail(image)).points) == 0
 
 
-def test_many_identical_images_stay_cheap() -> None:
-    features = [describe(thumbnail(frame(0).image))] * 300
+def test_many_identical_images_stay_cheap(tmp_path: Path) -> None:
+    album, square = Album(tmp_path), thumbnail(frame(0).image)
+    features = describe(square)
+    for _ in range(300):
+        album.add(square, features)
     # All 44,850 pairs are alike; each image is compared with a few.
-    assert 0 < len(candidates(features, seed=0)) <= 300 * 12
+    assert 0 < len(candidates(album, 0, tmp_path)) <= 300 * 12
 
 
 def test_equal_digests_are_linked_in_a_chain() -> None:
