@@ -4,7 +4,8 @@
 images that repeat one of data/raw are left out; the probabilities of all folds' networks are averaged; the
 post-processing is the one that was fitted, and scores and figures follow the same rules as those of the test images.
 Writes metrics/external.csv (a row an image before and after post-processing, `subset` being the name of the set) and
-metrics/external.json (figures, and by what they differ from the internal test). Without a set it does nothing else.
+metrics/external.json (figures, and by what they differ from the internal test). Without a set both are empty, and
+no network is loaded, nor what they need.
 """
 
 import json
@@ -12,9 +13,8 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import keras
 import numpy as np
 import pandas as pd
 from pydantic import Field
@@ -25,9 +25,6 @@ from stages.cases.groups import by_patient, join
 from stages.cases.images import read_grey
 from stages.cases.letterbox import Letterbox
 from stages.cases.raw import RAW, Case, read_cases, read_merged_mask
-from stages.network import device, model_files
-from stages.network.device import Hardware
-from stages.network.inference import Predict, predict
 from stages.pipeline.engine import map_on_all_cores
 from stages.pipeline.errors import UserError, command
 from stages.pipeline.files import written_aside
@@ -45,6 +42,9 @@ from stages.scoring.predictions import Prediction
 from stages.scoring.rows import Levels, score
 from stages.scoring.scores import add_scores
 from stages.sources.custom import copy_custom
+
+if TYPE_CHECKING:
+    from stages.network.ensemble import Ensemble
 
 _BATCH = 16
 
@@ -69,8 +69,9 @@ class Params(Section):
     data: Archives
     audit: Likeness
     split: Run
-    hardware: Hardware
-    predict: Predict
+    # Checked by `ensemble.Settings`, whose module loads Keras.
+    hardware: dict[str, Any]
+    predict: dict[str, Any]
     intervals: Intervals
     external: dict[Annotated[str, Field(pattern=r"^[a-z0-9][\w-]*$")], Annotated[str, Field(min_length=1)]]
 
@@ -87,31 +88,24 @@ def find_new(cases: Sequence[Case], loaded: Params) -> pd.DataFrame:
     return table[~np.isin(own, frames[: len(known)])]
 
 
-def predict_together(
-    networks: Sequence[keras.Model], cases: Sequence[Case], subset: str, mirror: bool
-) -> Iterator[list[Prediction]]:
+def predict_together(networks: "Ensemble", cases: Sequence[Case], subset: str) -> Iterator[list[Prediction]]:
     """The mean of what the networks say, of a few cases at a time."""
-    size = networks[0].input_shape[1]
     for start in tqdm(range(0, len(cases), _BATCH), desc=f"predict {subset}", unit="batch", disable=None):
         batch = cases[start : start + _BATCH]
         images = [read_grey(case.image) for case in batch]
-        boxes = [Letterbox.fit(*image.shape, size=size) for image in images]
+        boxes = [Letterbox.fit(*image.shape, size=networks.size) for image in images]
         squares = np.stack([box.image_in(image) for box, image in zip(boxes, images, strict=True)])
-        said = [predict(network, squares, mirror) for network in networks]
-        probability = np.round(np.mean([one for one, _ in said], axis=0)).astype(np.uint8)
-        logits = np.mean([one for _, one in said], axis=0)
+        probability, logits = networks.predict(squares)
         yield [
             Prediction(case, subset, read_merged_mask(case, box.height, box.width), box.image_out(square), of_classes)
             for case, box, square, of_classes in zip(batch, boxes, probability, logits, strict=True)
         ]
 
 
-def score_set(
-    name: str, cases: Sequence[Case], networks: Sequence[keras.Model], fitted: Fitted, mirror: bool
-) -> tuple[pd.DataFrame, Levels]:
+def score_set(name: str, cases: Sequence[Case], networks: "Ensemble", fitted: Fitted) -> tuple[pd.DataFrame, Levels]:
     """The scores of the images of a set, and the pixels [2, 256] of each level."""
     scored = []
-    for predictions in predict_together(networks, cases, name, mirror):
+    for predictions in predict_together(networks, cases, name):
         scored += map_on_all_cores(partial(score, fitted), predictions)
     scores = add_scores(pd.DataFrame([row for rows, _ in scored for row in rows]))
     scores["kind"] = classify(scores)
@@ -119,7 +113,7 @@ def score_set(
 
 
 def evaluate_set(
-    name: str, archive: str, networks: Sequence[keras.Model], fitted: Fitted, loaded: Params
+    name: str, archive: str, networks: "Ensemble", fitted: Fitted, loaded: Params
 ) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The scores of a set, and what its figures can't be told from: images left out, and the calibration error."""
     with tempfile.TemporaryDirectory(dir=RAW.parent, prefix=".partial-") as folder:
@@ -133,7 +127,7 @@ def evaluate_set(
         if new.empty:
             raise UserError(f"external.{name}: all {len(cases)} images repeat some of data/raw. Name another set.")
         chosen = [cases[place] for place in new["place"]]
-        scores, levels = score_set(name, chosen, networks, fitted, loaded.predict.mirror)
+        scores, levels = score_set(name, chosen, networks, fitted)
     left_out = sorted({case.id for case in cases} - set(new["id"]))
     facts = {"left out": left_out, "calibration error": figures.reliability(*levels)[1]}
     return scores.merge(new.drop(columns="place"), on="id", validate="many_to_one"), facts
@@ -141,8 +135,10 @@ def evaluate_set(
 
 def evaluate_all(loaded: Params) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The scores of all sets, and the figures of each."""
-    hardware = device.configure(loaded.hardware, loaded.seed)
-    networks = [model_files.load(model_files.model_file(fold), hardware.precision) for fold in loaded.split.run]
+    # Here alone, since it loads Keras and its backend: seconds and hundreds of megabytes.
+    from stages.network import ensemble  # noqa: PLC0415
+
+    networks = ensemble.Ensemble.open(load(ensemble.Settings))
     fitted = read_fitted(POSTPROCESS, ALL)
     internal = json.loads(figures.FIGURES.read_text(encoding="utf-8"))["test"]
     test = PairedTest(loaded.intervals.draws, loaded.intervals.confidence, loaded.seed)
@@ -151,7 +147,7 @@ def evaluate_all(loaded: Params) -> tuple[pd.DataFrame, dict[str, Any]]:
         scores, facts = evaluate_set(name, archive, networks, fitted, loaded)
         summary = figures.summarise(scores, test)
         tables.append(scores)
-        found[name] = facts | {"networks": len(networks)} | summary | {"fall": falls(internal, summary)}
+        found[name] = facts | {"networks": len(networks.networks)} | summary | {"fall": falls(internal, summary)}
     return pd.concat(tables), found
 
 
@@ -159,7 +155,7 @@ def evaluate_all(loaded: Params) -> tuple[pd.DataFrame, dict[str, Any]]:
 def main() -> None:
     """Score all sets that params.yaml names."""
     loaded = load(Params)
-    remove_other_folds(model_files.MODELS, loaded.split.run)
+    remove_other_folds(Path("models"), loaded.split.run)
     nothing = pd.DataFrame(columns=["subset", "stage", "id"]), {}
     scores, found = evaluate_all(loaded) if loaded.external else nothing
     with written_aside(PER_IMAGE) as aside:

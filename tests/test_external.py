@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import attempt, run
+from conftest import ROOT, attempt, run
 
 from stages.cases.raw import RAW, Case, find_case, read_cases, write_table
 from stages.sources.phantom import Scanner, write_phantom
@@ -47,6 +47,16 @@ def tested(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_without_a_set_nothing_is_scored(clone: Path) -> None:
     assert json.loads((clone / "metrics/external.json").read_text()) == {}
     assert "External test sets" not in (clone / "metrics/report.html").read_text(encoding="utf-8")
+
+
+def test_without_a_set_no_network_is_loaded(tmp_path: Path) -> None:
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    code = "import sys; from stages.external import main; main(); print(*sys.modules)"
+    loaded = run(tmp_path, sys.executable, "-c", code, PYTHONPATH=str(ROOT)).split()
+    assert json.loads((tmp_path / "metrics/external.json").read_text()) == {}
+    assert (tmp_path / "metrics/external.csv").read_text() == "subset,stage,id\n"
+    assert "stages.external" in loaded
+    assert {"keras", "tensorflow", "stages.network.ensemble"} & set(loaded) == set()
 
 
 def test_images_of_the_run_are_left_out_and_told(tested: Path) -> None:
