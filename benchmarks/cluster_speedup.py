@@ -17,6 +17,7 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from distributed import Client, LocalCluster
 
@@ -34,7 +35,8 @@ def workers(count: int) -> Iterator[dict[str, str]]:
     if not count:
         yield {}
         return
-    with LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=None) as cluster:
+    cluster: Any = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0")
+    with cluster:
         with Client(cluster) as client:
             # Imported before the clock starts, as in a cluster that stands.
             client.run(lambda: __import__("stages.repeats.search"))

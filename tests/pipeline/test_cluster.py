@@ -170,7 +170,7 @@ def test_few_items_are_under_way_at_a_time(on_cluster: Path) -> None:
     results = map_on_all_machines(lambda item: item, (taken.append(item) or item for item in range(1000)))
     assert next(results) == 0
     assert len(taken) <= 8
-    results.close()
+    del results
 
 
 def test_what_is_wrong_with_an_image_is_told_as_ever_with_the_worker(on_cluster: Path) -> None:
