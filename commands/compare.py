@@ -112,7 +112,7 @@ def draw(revision: Revision, chosen: pd.DataFrame) -> dict[str, str]:
         outputs += [RAW / cls / f"{case_id}.png", RAW / cls / f"{case_id}_mask*.png"]
     drawn = {}
     # Where the machines of a cluster see it as well.
-    with tempfile.TemporaryDirectory(dir=Path(), prefix=".partial-") as name:
+    with tempfile.TemporaryDirectory(dir=Path.cwd(), prefix=".partial-") as name:
         folder = Path(name)
         revision.fetch(outputs, folder)
         index = read_index(folder / PREPARED)
