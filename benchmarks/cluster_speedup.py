@@ -47,7 +47,11 @@ def seconds(stage: str, variables: dict[str, str]) -> float:
     """How long a stage takes, on a single thread here where no cluster is named."""
     command = ["-m", f"stages.{stage}"] if variables else ["-c", SINGLE.format(stage)]
     start = time.perf_counter()
-    subprocess.run([sys.executable, *command], env=os.environ | variables, check=True, capture_output=True)
+    done = subprocess.run(
+        [sys.executable, *command], env=os.environ | variables, capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        sys.exit(done.stderr)
     return time.perf_counter() - start
 
 
