@@ -388,9 +388,10 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
     # So many that a machine that is busy elsewhere does not end before it is stopped.
     for number in range(1, 2000):
         Path(f"scans/{number:04}.png").hardlink_to(first)
-    process = subprocess.Popen(
-        [*SEGMENT, "scans"], cwd=checkout, env=os.environ | {"PYTHONPATH": str(ROOT)}, stderr=subprocess.PIPE, text=True
-    )
+    # Where the tests run in the background of a shell, they ignore Ctrl-C, and so would it.
+    command = ("env", "--default-signal=INT", *SEGMENT, "scans")
+    variables = os.environ | {"PYTHONPATH": str(ROOT)}
+    process = subprocess.Popen(command, cwd=checkout, env=variables, stderr=subprocess.PIPE, text=True)
     # Less those that are still written aside.
     while len(list(checkout.glob("segmented/[!.]*.png"))) < 5:
         assert process.poll() is None, "it has ended before it could be stopped"
