@@ -127,12 +127,18 @@ class Workers:
         return self._executor.submit(_compute, self._place, cloudpickle.dumps((work, item)))
 
     def result(self, future: Future[T]) -> T:
-        """Wait for what was computed, or raise what was raised; UserError where no worker is left to do it."""
+        """Wait for what was computed, or raise what was raised.
+
+        UserError where no worker is left to do it, ConnectionError where the scheduler isn't there either.
+        """
         without_any = 0
         while wait([future], timeout=_PATIENCE).not_done:
             without_any = 0 if self._running() else without_any + 1
             # Those that died may just be starting anew.
             if without_any == 2:
+                # While Dask tries to reach a scheduler again, no worker is seen either.
+                if self._client.status != "running":
+                    raise ConnectionError
                 raise UserError(
                     "the cluster: no worker is left that works; they ended, or their memory is full. Start some, with "
                     "more memory (--memory-limit) where it was that, and run the same command again."

@@ -353,9 +353,7 @@ def test_a_scheduler_that_goes_leaves_nothing_and_the_next_run_goes_on(
     kill(scheduler)
     _, told = preparing.communicate(timeout=90)
     assert preparing.returncode == 1
-    # While Dask tries to reach it again, all that can be seen is that no worker is there.
-    sentences = f"error: the cluster at {address}: the scheduler is gone.", "error: the cluster: no worker is left"
-    assert told.splitlines()[-1].startswith(sentences)
+    assert told.splitlines()[-1].startswith(f"error: the cluster at {address}: the scheduler is gone.")
     assert "Traceback" not in told
     assert [path.name for path in (tmp_path / "data").iterdir()] == ["raw"]
     assert not list(tmp_path.glob(".partial-*"))
