@@ -20,8 +20,8 @@ from stages.cases.prepared import Prepared
 
 Pixels = NDArray[np.uint8]
 
-NAMES = [f"scan {number}" for number in range(12)]
-NORMAL = NAMES[9:]
+NAMES = [f"scan {number}" for number in range(40)]
+NORMAL = NAMES[30:]
 HEIGHT, WIDTH = 60, 90
 # Where a DICOM file has the picture within its frame.
 TOP, LEFT = 20, 5
@@ -36,7 +36,7 @@ def picture(name: str) -> Pixels:
 def corners(name: str) -> NDArray[np.float64]:
     """The outline of a lesion, an ellipse: x and y [n, 2] in pixels from the upper left corner of the picture."""
     angle = np.linspace(0, 2 * np.pi, 60, endpoint=False)
-    return np.stack([40 + NAMES.index(name) + 17.3 * np.cos(angle), 31 + 11.8 * np.sin(angle)], axis=1)
+    return np.stack([40 + NAMES.index(name) % 12 + 17.3 * np.cos(angle), 31 + 11.8 * np.sin(angle)], axis=1)
 
 
 def mask(name: str) -> Pixels:
