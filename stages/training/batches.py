@@ -1,6 +1,7 @@
 """Batches read from memory-mapped arrays, so that memory doesn't grow with the number of images."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -10,17 +11,42 @@ from numpy.typing import NDArray
 from stages.cases.prepared import Prepared
 
 
+@dataclass(frozen=True)
+class Shard:
+    """The part of each batch that process number `own` of some `processes` computes, on its part of all `devices`.
+
+    Each process has as many devices, and each device computes as many images.
+    """
+
+    devices: int = 1
+    processes: int = 1
+    own: int = 0
+
+
+WHOLE = Shard()
+
+
 class Batches(keras.utils.PyDataset):
     """What a training step takes of some rows of the prepared data: images, masks and where the images lie, all uint8
     [batch, size, size, 1], and classes, int64 [batch].
 
     With a `seed` the rows come in another order each epoch, fixed by the seed and the number of the epoch, and the
     last, smaller batch is left out where there is a full one; without, all of them come in the order given.
+
+    Of several devices each takes as many images of a batch. A last batch that cannot be divided so is repeated until it
+    can, and weights, float32 [batch], make each image of the epoch count once.
     """
 
-    def __init__(self, prepared: Prepared, rows: NDArray[np.int64], batch: int, seed: int | None = None) -> None:
+    def __init__(
+        self,
+        prepared: Prepared,
+        rows: NDArray[np.int64],
+        batch: int,
+        seed: int | None = None,
+        shard: Shard = WHOLE,
+    ) -> None:
         super().__init__()
-        self._prepared, self._rows, self._batch, self._seed = prepared, rows, batch, seed
+        self._prepared, self._rows, self._batch, self._seed, self._shard = prepared, rows, batch, seed, shard
         self._classes = prepared.classes
         self._order = rows
 
@@ -29,12 +55,33 @@ class Batches(keras.utils.PyDataset):
         full = len(self._rows) // self._batch
         return full if self._seed is not None and full else math.ceil(len(self._rows) / self._batch)
 
-    def __getitem__(self, index: int) -> tuple[tuple[Any, Any, Any, Any]]:
-        """Batch `index` of the epoch, as the only input of a model."""
+    def __getitem__(self, index: int) -> tuple[Any, ...]:
+        """Batch `index` of the epoch, this process's part of it, as the only input of a model.
+
+        With several devices followed by None, which stands for targets, and the weights.
+        """
         rows = self._order[index * self._batch : (index + 1) * self._batch]
+        if self._shard.devices == 1:
+            return (self._read(rows),)
+        copies = self._copies(len(rows))
+        own = np.tile(rows, copies).reshape(self._shard.processes, -1)[self._shard.own]
+        return self._read(own), None, np.full(len(own), self._mean_copies / copies, np.float32)
+
+    def _read(self, rows: NDArray[np.int64]) -> tuple[Any, Any, Any, Any]:
         parts = (self._prepared.images[rows], self._prepared.masks[rows], self._prepared.content(rows))
         images, masks, content = (part[..., None] for part in parts)
-        return ((images, masks, content, self._classes[rows]),)
+        return images, masks, content, self._classes[rows]
+
+    def _copies(self, images: int) -> int:
+        """How often a batch of some images is repeated, so that the devices can divide it."""
+        return self._shard.devices // math.gcd(images, self._shard.devices)
+
+    @property
+    def _mean_copies(self) -> float:
+        """How often an image of the epoch is shown on average, which makes the mean of the weights one."""
+        images = self.images_per_epoch
+        last = images - (len(self) - 1) * self._batch
+        return (images - last + last * self._copies(last)) / images
 
     @property
     def size(self) -> int:

@@ -28,9 +28,10 @@ class LesionDice(keras.metrics.Mean):
     """Mean Dice of the images whose mask is not empty, at a probability of one half."""
 
     def update_state(self, y_true: Any, y_pred: Any, sample_weight: Any = None) -> None:
-        """Add masks 0/1 and logits, both [batch, height, width, 1]; `sample_weight` is not used."""
+        """Add masks 0/1 and logits, both [batch, height, width, 1]; `sample_weight` [batch] weighs the images."""
         masks, predicted = ops.cast(y_true, "float32"), ops.cast(y_pred > 0, "float32")
         area = ops.sum(masks, axis=(1, 2, 3))
         total = area + ops.sum(predicted, axis=(1, 2, 3))
         dice = 2 * ops.sum(masks * predicted, axis=(1, 2, 3)) / ops.maximum(total, 1)
-        super().update_state(dice, sample_weight=ops.cast(area > 0, "float32"))
+        lesion = ops.cast(area > 0, "float32")
+        super().update_state(dice, sample_weight=lesion if sample_weight is None else lesion * sample_weight)

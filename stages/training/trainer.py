@@ -45,9 +45,15 @@ class Trainer(keras.Model):
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **_: Any
     ) -> Any:
-        """The mean loss of a batch: that of the masks, and the cross-entropy of the classes by its weight."""
+        """The mean loss of a batch: that of the masks, and the cross-entropy of the classes by its weight.
+
+        `sample_weight` [batch] weighs the images, or is None.
+        """
         said, truth = y_pred
-        losses = {name: self._objectives[name](truth[name], outputs) for name, outputs in said.items()}
+        losses = {
+            name: self._objectives[name](truth[name], outputs, sample_weight=sample_weight)
+            for name, outputs in said.items()
+        }
         return losses[LOGITS] + self._class_weight * losses.get(CLASS_LOGITS, 0.0)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
@@ -55,7 +61,8 @@ class Trainer(keras.Model):
         said, truth = y_pred
         for name, score in self._scores.items():
             told = ops.cast(truth[CLASS_LOGITS] >= 0, "float32")
-            score.update_state(truth[name], said[name], sample_weight=told if name == CLASS_LOGITS else None)
+            weights = {LOGITS: sample_weight, CLASS_LOGITS: told if sample_weight is None else told * sample_weight}
+            score.update_state(truth[name], said[name], sample_weight=weights[name])
         return self.get_metrics_result()
 
     def start_epoch(self, epoch: int) -> None:

@@ -1,9 +1,12 @@
 import numpy as np
 import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from stages.cases.letterbox import Letterbox
 from stages.cases.prepared import Prepared
-from stages.training.batches import Batches
+from stages.training.batches import Batches, Shard
 
 
 def prepared(images: int) -> Prepared:
@@ -51,3 +54,37 @@ def test_a_small_last_batch_is_left_out_of_training_where_there_is_a_full_one() 
     assert len(Batches(prepared(19), np.arange(19), batch=8, seed=1)) == 2
     assert len(Batches(prepared(5), np.arange(5), batch=8, seed=1)) == 1
     assert Batches(prepared(19), np.arange(19), batch=8, seed=1).images_per_epoch == 16
+
+
+@given(
+    images=st.integers(1, 40),
+    processes=st.integers(1, 4),
+    local_devices=st.integers(1, 3),
+    per_device=st.integers(1, 3),
+    seed=st.sampled_from([None, 1]),
+)
+def test_all_processes_together_read_the_batch_and_each_image_counts_once(
+    images: int, processes: int, local_devices: int, per_device: int, seed: int | None
+) -> None:
+    devices = processes * local_devices
+    data, rows, batch = prepared(images), np.arange(images), per_device * devices
+    whole = Batches(data, rows, batch, seed)
+    parts = [Batches(data, rows, batch, seed, Shard(devices, processes, own)) for own in range(processes)]
+    for batches in (whole, *parts):
+        batches.start_epoch(2)
+    if devices == 1:
+        assert len(parts[0][0]) == len(whole[0]) == 1
+        return
+    shown, counted = 0, np.zeros(images)
+    for index in range(len(whole)):
+        expected = whole[index][0][0][:, 0, 0, 0]
+        (first, _, weights), *others = [part[index] for part in parts]
+        assert len(weights) % local_devices == 0
+        assert all(np.array_equal(other[2], weights) for other in others)
+        read = np.concatenate([first[0][:, 0, 0, 0], *(other[0][0][:, 0, 0, 0] for other in others)])
+        assert np.array_equal(read, np.tile(expected, len(read) // len(expected)))
+        np.add.at(counted, read, weights[0])
+        shown += len(read)
+    # Of the mean that Keras takes over all that it was shown, each image is one part.
+    assert counted[counted > 0] / shown == pytest.approx(1 / whole.images_per_epoch)
+    assert np.count_nonzero(counted) == whole.images_per_epoch

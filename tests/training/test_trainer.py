@@ -56,3 +56,18 @@ def test_a_network_without_a_class_head_is_trained_by_its_masks_alone() -> None:
         float(BceDice()(truth[LOGITS], said[LOGITS]))
     )
     assert set(made.test_on_batch(BATCH, return_dict=True)) == {"loss", "lesion_dice"}
+
+
+def test_weights_weigh_loss_and_scores_alike_also_where_the_class_is_not_told() -> None:
+    made = trainer()
+    batch = (*BATCH[:3], np.array([0, -1, 2, 1]))
+    repeated = tuple(np.concatenate([part, part]) for part in batch)
+    loss = float(made.compute_loss(y_pred=made(batch)))
+    half = float(made.compute_loss(y_pred=made(repeated), sample_weight=np.full(8, 0.5, np.float32)))
+    assert half == pytest.approx(loss / 2)
+    first_alone = np.array([1, 0, 0, 0], np.float32)
+    scored = made.compute_metrics(None, None, made(batch), sample_weight=first_alone)
+    made.reset_metrics()
+    expected = made.compute_metrics(None, None, made(tuple(part[:1] for part in batch)))
+    for name in ("lesion_dice", "class_accuracy"):
+        assert float(scored[name]) == pytest.approx(float(expected[name]))
