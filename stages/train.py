@@ -3,7 +3,8 @@
 Writes models/fold-0.keras, the moving average of the weights at the epoch of the best validation lesion Dice, and
 data/histories/fold-0 with a curve for each figure and record.json: device, versions, images and number of weights.
 Seconds and images per second, which differ from run to run, go to logs/train-fold-0.log. A training that is stopped,
-however abruptly, goes on from the last finished epoch when it is run again, and ends with the same bytes.
+however abruptly, goes on from the last finished epoch when it is run again, and ends with the same bytes. Several
+processes that `stages/training/processes.py` joins train one network, and the first one writes.
 """
 
 import json
@@ -29,10 +30,11 @@ from stages.pipeline.files import written_aside
 from stages.pipeline.params import NotNegative, Positive, Section, Seed, Share, load
 from stages.pipeline.tables import read_table
 from stages.training.augment import Augment
-from stages.training.batches import Batches
+from stages.training.batches import WHOLE, Batches, Shard
 from stages.training.callbacks import Progress, Resume
 from stages.training.checkpoint import CheckpointFile, training_key
 from stages.training.history import RECORD, history
+from stages.training.processes import Processes, joined
 from stages.training.trainer import Trainer
 
 PIPELINE = Path("dvc.yaml")
@@ -83,12 +85,30 @@ def optimizer(train: Train, steps: int, precision: str) -> keras.optimizers.Opti
 
 
 def distribution(hardware: Device) -> AbstractContextManager[Any]:
-    """The scope in which to build a model for all GPUs of this machine."""
+    """The scope in which to build and fit a model for all devices."""
     if hardware.count == 1:
         return nullcontext()
+    if keras.backend.backend() == "jax":
+        devices = keras.distribution.list_devices(hardware.kind)
+        return keras.distribution.DataParallel(devices=devices, auto_shard_dataset=False).scope()
     import tensorflow as tf  # noqa: PLC0415  the other backends run without it
 
     return tf.distribute.MirroredStrategy().scope()
+
+
+def shard_of_batches(batch: int, hardware: Device, processes: Processes) -> Shard:
+    """What this process computes of each batch; on TensorFlow all of it, which divides batches by itself.
+
+    UserError where the devices cannot divide a batch.
+    """
+    if keras.backend.backend() != "jax":
+        return WHOLE
+    if batch % hardware.count:
+        raise UserError(
+            f"train.batch: {batch} must be a multiple of the number of devices, {hardware.count}, of which each takes "
+            "as many images of a batch."
+        )
+    return Shard(hardware.count, processes.count, processes.own)
 
 
 def fit(
@@ -112,20 +132,20 @@ def fit(
         adam = optimizer(train, train.epochs * len(training), hardware.precision)
         adam.build(network.trainable_variables)
         trainer.compile(adam, jit_compile=jit)
-    stopping = keras.callbacks.EarlyStopping(
-        "val_lesion_dice", mode="max", patience=train.patience, restore_best_weights=True
-    )
-    resume = Resume(unfinished, stopping, progress)
-    trainer.fit(
-        training,
-        initial_epoch=resume.first_epoch,
-        epochs=train.epochs,
-        validation_data=validation,
-        # Keras would shuffle the order of the batches as well, by what was drawn before.
-        shuffle=False,
-        callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True), stopping, progress, resume],
-        verbose=1 if sys.stdout.isatty() else 2,
-    )
+        stopping = keras.callbacks.EarlyStopping(
+            "val_lesion_dice", mode="max", patience=train.patience, restore_best_weights=True
+        )
+        resume = Resume(unfinished, stopping, progress)
+        trainer.fit(
+            training,
+            initial_epoch=resume.first_epoch,
+            epochs=train.epochs,
+            validation_data=validation,
+            # Keras would shuffle the order of the batches as well, by what was drawn before.
+            shuffle=False,
+            callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True), stopping, progress, resume],
+            verbose=1 if sys.stdout.isatty() else 2,
+        )
     return network
 
 
@@ -156,23 +176,26 @@ def check_grid(size: int, network: Network) -> None:
         )
 
 
-@command
-def main() -> None:
-    """Train one fold."""
-    fold = read_fold(__doc__ or "")
-    loaded = load(Params)
+def train_fold(fold: int, loaded: Params, processes: Processes) -> None:
+    """Train one fold, as one of some processes."""
     hardware = device.configure(loaded.hardware, loaded.seed)
+    key = key_of(loaded, hardware)
+    processes.check_same(f"fold {fold}, {key}")
     prepared = Prepared.open(PREPARED)
     check_grid(prepared.size, loaded.network)
     subset = subsets(read_table(FOLDS)["fold"], fold)
     rows = {name: np.flatnonzero(subset == name) for name in ("train", "validation")}
     if not prepared.masks[rows["validation"]].any():
         raise UserError(f"fold {fold}: no lesion among its validation images. Lower split.folds or add images.")
-    training = Batches(prepared, rows["train"], loaded.train.batch, seed=loaded.seed)
-    validation = Batches(prepared, rows["validation"], loaded.train.batch)
+    shard = shard_of_batches(loaded.train.batch, hardware, processes)
+    training = Batches(prepared, rows["train"], loaded.train.batch, loaded.seed, shard)
+    validation = Batches(prepared, rows["validation"], loaded.train.batch, shard=shard)
+    unfinished = CheckpointFile(Path(f"models/fold-{fold}.checkpoint"), key, processes)
+    if not processes.first:
+        fit(loaded, training, validation, hardware, Progress(training, None, None), unfinished)
+        return
     log = LOGS / f"train-fold-{fold}.log"
     log.parent.mkdir(exist_ok=True)
-    unfinished = CheckpointFile(Path(f"models/fold-{fold}.checkpoint"), key_of(loaded, hardware))
     with (
         written_aside(history(fold)) as folder,
         Live(str(folder), dvcyaml=None, save_dvc_exp=False, report=None) as live,
@@ -183,6 +206,15 @@ def main() -> None:
     with written_aside(model_files.model_file(fold)) as aside:
         model_files.save(network, aside)
     unfinished.remove()
+
+
+@command
+def main() -> None:
+    """Train one fold."""
+    fold = read_fold(__doc__ or "")
+    loaded = load(Params)
+    with joined() as processes:
+        train_fold(fold, loaded, processes)
 
 
 if __name__ == "__main__":

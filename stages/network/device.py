@@ -22,7 +22,11 @@ class Hardware(Section):
 
 @dataclass(frozen=True)
 class Device:
-    """What a stage runs on: `kind` is cpu or gpu, `name` the product, `count` the number of GPUs used, or 1."""
+    """What a stage runs on: `kind` is cpu or gpu, `name` the product.
+
+    `count` is the number of devices that a training uses: of GPUs, and on JAX, which trains with several processes, of
+    those of all of them, where the processors of each are one.
+    """
 
     kind: str
     name: str
@@ -35,7 +39,7 @@ def configure(hardware: Hardware, seed: int) -> Device:
 
     To be called before Keras makes its first tensor. UserError where `hardware.device` is gpu and there is none.
     """
-    kind, name, count, best = _gpus() or ("cpu", _cpu_name(), 1, _best_cpu_precision())
+    kind, name, count, best = _gpus() or _cpu()
     if hardware.device == "gpu" and kind == "cpu":
         raise UserError(
             f"hardware.device is gpu, but the {keras.backend.backend()} backend of Keras sees none. On an NVIDIA "
@@ -43,7 +47,7 @@ def configure(hardware: Hardware, seed: int) -> Device:
         )
     if hardware.device == "cpu" and kind == "gpu":
         _hide_gpus()
-        kind, name, count, best = "cpu", _cpu_name(), 1, _best_cpu_precision()
+        kind, name, count, best = _cpu()
     chosen = best if hardware.precision == "auto" else hardware.precision
     keras.config.set_dtype_policy(policy(chosen))
     keras.utils.set_random_seed(seed)
@@ -91,7 +95,20 @@ def _gpus() -> tuple[str, str, int, str] | None:
         return None
     # Tensor cores compute float16 from 7.0 (Volta) on and bfloat16 from 8.0 (Ampere) on.
     best = "bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else "float32"
-    return "gpu", name, len(gpus) if backend == "tensorflow" else 1, best
+    return "gpu", name, 1 if backend == "torch" else len(gpus), best
+
+
+def _cpu() -> tuple[str, str, int, str]:
+    """Kind, name, number and best precision of the processors that the backend sees."""
+    if keras.backend.backend() == "jax":
+        import jax  # noqa: PLC0415
+
+        count = jax.device_count("cpu")
+    else:
+        count = 1
+    name = _cpu_info("model name") or platform.processor() or platform.machine()
+    flags = _cpu_info("flags").split()
+    return "cpu", name, count, "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
 
 
 def _hide_gpus() -> None:
@@ -112,12 +129,3 @@ def _cpu_info(field: str) -> str:
     info = Path("/proc/cpuinfo")
     match = re.search(rf"^{field}\s*:\s*(.*)$", info.read_text(), re.MULTILINE) if info.exists() else None
     return match[1] if match else ""
-
-
-def _cpu_name() -> str:
-    return _cpu_info("model name") or platform.processor() or platform.machine()
-
-
-def _best_cpu_precision() -> str:
-    flags = _cpu_info("flags").split()
-    return "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"

@@ -13,9 +13,9 @@ from stages.training.checkpoint import Checkpoint, CheckpointFile
 
 
 class Progress(keras.callbacks.Callback):
-    """Key each epoch, validate what will be saved, draw the curves and log the speed."""
+    """Key each epoch and validate what will be saved; with `live` and `log`, draw curves and log the speed as well."""
 
-    def __init__(self, batches: Batches, live: Live, log: Path) -> None:
+    def __init__(self, batches: Batches, live: Live | None, log: Path | None) -> None:
         super().__init__()
         self._batches, self._live, self._log = batches, live, log
         self._started = 0.0
@@ -38,6 +38,8 @@ class Progress(keras.callbacks.Callback):
         seconds = time.perf_counter() - self._started
         self._seconds.append(seconds)
         self.draw(logs or {})
+        if not self._log:
+            return
         with self._log.open("a" if epoch else "w") as file:
             rate = self._batches.images_per_epoch / seconds
             print(f"epoch {epoch + 1}: {seconds:.2f} s, {rate:.1f} images/s with validation", file=file)
@@ -45,6 +47,8 @@ class Progress(keras.callbacks.Callback):
     def draw(self, logs: dict[str, float]) -> None:
         """Add a point to each curve."""
         self.logs.append(logs)
+        if not self._live:
+            return
         for name, value in logs.items():
             self._live.log_metric(name, value)
         self._live.next_step()

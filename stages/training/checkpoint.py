@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stages.pipeline.files import written_aside
+from stages.training.processes import ALONE, Processes
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
 
@@ -44,13 +45,19 @@ def training_key(values: Any, files: Iterable[Path]) -> str:
 
 @dataclass(frozen=True)
 class CheckpointFile:
-    """Where the checkpoint of one training lies, which `key` tells from all others."""
+    """Where the checkpoint of one training lies, which `key` tells from all others.
+
+    Of several `processes` the first one has the file, and all read it.
+    """
 
     path: Path
     key: str
+    processes: Processes = ALONE
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Write a checkpoint in place of the one before."""
+        if not self.processes.first:
+            return
         plain = json.dumps({"stopping": checkpoint.stopping, "logs": checkpoint.logs}).encode()
         arrays: dict[str, Any] = {"plain": np.frombuffer(plain, np.uint8)}
         arrays |= {f"variable {number}": array for number, array in enumerate(checkpoint.variables)}
@@ -63,9 +70,10 @@ class CheckpointFile:
 
     def load(self) -> Checkpoint | None:
         """Read the checkpoint; nothing where there is none, or it is damaged, or another training's."""
-        if not self.path.exists():
+        has_file = self.processes.first and self.path.exists()
+        stored = memoryview(self.processes.from_first(self.path.read_bytes() if has_file else b""))
+        if not stored:
             return None
-        stored = memoryview(self.path.read_bytes())
         content = stored[_DIGEST_BYTES:]
         if stored[:_DIGEST_BYTES] != self._digest(content):
             print(f"{self.path}: is damaged, or of other data, params or code. Starting from the beginning.")
