@@ -1,5 +1,6 @@
 """The prepared data set, as the stage `prepare` writes it and the later ones read it."""
 
+import mmap
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +32,16 @@ class Prepared:
         images, masks = (np.load(folder / name, mmap_mode="r") for name in (IMAGES, MASKS))
         return cls(images, masks, read_index(folder))
 
+    def read(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Copies of the images and of the masks of some rows, uint8 [n, size, size].
+
+        Nothing of the arrays stays in this process's memory, however many rows are read one after another.
+        """
+        copies = self.images[rows], self.masks[rows]
+        for array in (self.images, self.masks):
+            _give_back(array)
+        return copies
+
     def content(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
         """Where on the grid the images of some rows lie, 1, and where they are padded, 0: uint8 [n, size, size]."""
         planes = np.zeros((len(rows), self.size, self.size), np.uint8)
@@ -47,6 +58,12 @@ class Prepared:
     def size(self) -> int:
         """Side of the square grid in pixels."""
         return self.images.shape[1]
+
+
+def _give_back(array: NDArray[np.uint8]) -> None:
+    # Pages that were read of a file count as the process's own until the system needs them for others.
+    if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
+        array.base.madvise(mmap.MADV_DONTNEED)
 
 
 def read_index(folder: Path) -> pd.DataFrame:

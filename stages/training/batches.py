@@ -68,7 +68,7 @@ class Batches(keras.utils.PyDataset):
         return self._read(own), None, np.full(len(own), self._mean_copies / copies, np.float32)
 
     def _read(self, rows: NDArray[np.int64]) -> tuple[Any, Any, Any, Any]:
-        parts = (self._prepared.images[rows], self._prepared.masks[rows], self._prepared.content(rows))
+        parts = (*self._prepared.read(rows), self._prepared.content(rows))
         images, masks, content = (part[..., None] for part in parts)
         return images, masks, content, self._classes[rows]
 

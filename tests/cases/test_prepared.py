@@ -1,0 +1,42 @@
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from stages.cases.letterbox import Letterbox
+from stages.cases.prepared import IMAGES, INDEX, MASKS, Prepared
+
+COUNT, SIZE = 512, 256
+
+
+@pytest.fixture
+def prepared(tmp_path: Path) -> Prepared:
+    """Images of 32 MiB, each as bright as its row modulo 256, and as many masks."""
+    rows = np.arange(COUNT, dtype=np.uint8)[:, None, None]
+    np.save(tmp_path / IMAGES, np.tile(rows, (1, SIZE, SIZE)))
+    np.save(tmp_path / MASKS, np.tile(rows % 2, (1, SIZE, SIZE)))
+    row = {"id": "benign (1)", "class": "benign"} | Letterbox.fit(SIZE, SIZE, SIZE).geometry()
+    pd.DataFrame([row] * COUNT).to_csv(tmp_path / INDEX, index=False)
+    return Prepared.open(tmp_path)
+
+
+def resident_of_files() -> int:
+    """Bytes of files that lie in this process's memory."""
+    return 1024 * int(re.findall(r"RssFile:\s*(\d+)", Path("/proc/self/status").read_text())[0])
+
+
+def test_rows_are_read_in_the_order_asked_for(prepared: Prepared) -> None:
+    images, masks = prepared.read(np.array([300, 7]))
+    assert images[:, 0, 0].tolist() == [300 % 256, 7]
+    assert masks[:, -1, -1].tolist() == [0, 1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what of a process's memory is of files")
+def test_what_was_read_does_not_stay_in_memory(prepared: Prepared) -> None:
+    before = resident_of_files()
+    for row in range(COUNT):
+        prepared.read(np.array([row]))
+    assert resident_of_files() - before < 2 << 20
