@@ -1,4 +1,4 @@
-"""Synthetic breast ultrasound in the release layout: layers, lesions, repeats and marks, all of them known.
+"""Synthetic breast ultrasound in the release layout: layers, lesions, sweeps, repeats and marks, all of them known.
 
 The speckle comes from a field of point scatterers convolved with a modulated Gaussian pulse, its envelope and log
 compression (Bamber & Dickinson, Phys. Med. Biol. 25, 1980); the tissue is a map of echogenicity in decibels. Lesions
@@ -8,7 +8,7 @@ blurred, with a shadow. It looks like BUSI from a distance and is no substitute 
 
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import cv2
 import numpy as np
@@ -32,6 +32,12 @@ _CONFLICT_SHARE = 0.12
 _OTHER_LESION = {"benign": "malignant", "malignant": "benign"}
 _MARKED_SHARE = 0.4
 _TWO_LESIONS_SHARE = 0.06
+# Of the frames of a class, those of sweeps, and how many frames a sweep has.
+_SWEPT_SHARE = 0.12
+_SWEEP_FRAMES = (3, 9)
+# From a frame of a sweep to the next one, as shares of its width: how far the probe moves on, and slips along itself.
+_SWEEP_STEP = (0.015, 0.03)
+_SWEEP_SLIP = 0.02
 # Of the frames, those of a patient who has one already; of the repeats, those filed under another name.
 _SEVERAL_FRAMES_SHARE = 0.2
 _RENAMED_SHARE = 0.1
@@ -56,7 +62,11 @@ LINEAR = Scanner(gain=0.0, noise=0.0, depth=1.0, sector=0.0)
 
 @dataclass(frozen=True)
 class Plan:
-    """What one image is to show: its class and number, the frame that it repeats or its own, marks and patient."""
+    """What one image is to show: its class and number, the frame that it repeats or its own, marks and patient.
+
+    `sweep` is the frame with which the sweep of its frame begins, and `step` the place therein; a frame that is in none
+    is the only one of its own.
+    """
 
     cls: str
     number: int
@@ -64,6 +74,8 @@ class Plan:
     frame_cls: str
     repeat: RepeatKind
     marks: bool
+    sweep: int
+    step: int = 0
     patient: str = ""
 
     @property
@@ -80,6 +92,31 @@ class Picture:
     masks: list[Mask]
 
 
+class Slice(np.random.Generator):
+    """Draws one section through a volume of tissue, `distance` on from its first one, as a share of the width.
+
+    What it draws as any generator does, such as where layers lie and how the scanner is set, is that of the volume.
+    Gaussian fields turn into others from one section to the next, the sooner the finer they are, as those of one field
+    in space do; and `speckle` draws what no two frames share.
+    """
+
+    def __init__(self, volume: tuple[int, ...], distance: float = 0.0, frame: int = 0) -> None:
+        super().__init__(np.random.PCG64(volume))
+        self._beyond = np.random.default_rng((*volume, 0))
+        self.speckle = np.random.default_rng((*volume, 1, frame))
+        self._distance = distance
+
+    def field(self, shape: tuple[int, int], length: float) -> Field:
+        """White noise of `shape`, alike in sections that are much nearer than `length`, a share of the width."""
+        angle = self._distance / length
+        here, beyond = (rng.standard_normal(shape, dtype=np.float32) for rng in (self, self._beyond))
+        return np.float32(np.cos(angle)) * here + np.float32(np.sin(angle)) * beyond
+
+    def trait(self) -> float:
+        """A number of unit variance that shapes a lesion, and changes over its extent."""
+        return float(self.field((1, 1), 0.15)[0, 0])
+
+
 def write_phantom(folder: Path, images: int, seed: int, scanner: Scanner = LINEAR) -> list[Case]:
     """Draw the phantom data set, and write what was planted where to planted.csv."""
     plans = plan(images, seed)
@@ -92,13 +129,15 @@ def write_phantom(folder: Path, images: int, seed: int, scanner: Scanner = LINEA
         cases.append(Case(planned.id, planned.cls, image_file(folder, planned.cls, planned.id), masks, planned.patient))
         write_pictures(cases[-1], picture.image, picture.masks)
     planted = pd.DataFrame([asdict(planned) | {"id": planned.id, "class": planned.cls} for planned in plans])
-    planted[["id", "class", "patient", "frame", "repeat", "marks"]].to_csv(folder / "planted.csv", index=False)
+    planted[["id", "class", "patient", "sweep", "frame", "repeat", "marks"]].to_csv(folder / "planted.csv", index=False)
     return cases
 
 
 def plan(images: int, seed: int) -> list[Plan]:
-    """Plan a data set in the class shares of BUSI; 15% repeat an earlier frame, some of these filed
-    under another class."""
+    """Plan a data set in the class shares of BUSI.
+
+    15% repeat an earlier frame, some of these filed under another class; of the others 12% are frames of sweeps.
+    """
     rng = np.random.default_rng((seed, 0))
     counts = np.round(np.array(_CLASS_SHARES) * images).astype(int)
     counts[0] += images - counts.sum()
@@ -114,10 +153,26 @@ def plan(images: int, seed: int) -> list[Plan]:
             source = originals[rng.integers(len(originals))]
             kind = _REPEAT_KINDS[rng.integers(len(_REPEAT_KINDS))]
             marks = {"exact": source.marks, "marks": not source.marks}.get(kind, marks)
-            plans.append(Plan(cls, numbers[cls], source.frame, source.frame_cls, kind, marks))
+            plans.append(Plan(cls, numbers[cls], source.frame, source.frame_cls, kind, marks, source.frame))
         else:
-            plans.append(Plan(cls, numbers[cls], frame, cls, "", marks))
-    return sorted(_with_patients(plans, seed), key=lambda known: (known.cls, known.number))
+            plans.append(Plan(cls, numbers[cls], frame, cls, "", marks, frame))
+    plans = _with_patients(_with_sweeps(plans, seed), seed)
+    return sorted(plans, key=lambda known: (known.cls, known.number))
+
+
+def _with_sweeps(plans: list[Plan], seed: int) -> list[Plan]:
+    """The same plans with some frames of each class made those of sweeps, as many as its share allows."""
+    rng = np.random.default_rng((seed, 5))
+    places = {planned.frame: (planned.sweep, planned.step) for planned in plans}
+    for cls in CLASSES:
+        frames = rng.permutation([planned.frame for planned in plans if planned.cls == cls and not planned.repeat])
+        swept = round(_SWEPT_SHARE * len(frames))
+        while swept >= _SWEEP_FRAMES[0]:
+            length = rng.integers(_SWEEP_FRAMES[0], min(_SWEEP_FRAMES[1], swept) + 1)
+            sweep, frames = frames[:length].tolist(), frames[length:]
+            places |= {frame: (sweep[0], step) for step, frame in enumerate(sweep)}
+            swept -= length
+    return [replace(known, sweep=places[known.frame][0], step=places[known.frame][1]) for known in plans]
 
 
 def _with_patients(plans: list[Plan], seed: int) -> list[Plan]:
@@ -126,17 +181,19 @@ def _with_patients(plans: list[Plan], seed: int) -> list[Plan]:
     patient_of: dict[int, int] = {}
     named = []
     for number, planned in enumerate(plans):
-        if planned.frame not in patient_of:
+        if planned.sweep not in patient_of:
             again = bool(patient_of) and rng.random() < _SEVERAL_FRAMES_SHARE
-            patient_of[planned.frame] = int(rng.choice(list(patient_of.values()))) if again else number
+            patient_of[planned.sweep] = int(rng.choice(list(patient_of.values()))) if again else number
         renamed = bool(planned.repeat) and rng.random() < _RENAMED_SHARE
-        named.append(replace(planned, patient=f"P{number if renamed else patient_of[planned.frame]:04}"))
+        named.append(replace(planned, patient=f"P{number if renamed else patient_of[planned.sweep]:04}"))
     return named
 
 
 def draw(planned: Plan, seed: int, scanner: Scanner = LINEAR) -> Picture:
     """Draw one planned image; the same plan and seed give the same pixels, whatever was drawn before."""
-    picture = draw_frame(planned.frame_cls, np.random.default_rng((seed, 1, planned.frame)), scanner)
+    on, slip = _probe_path((seed, 6, planned.sweep))
+    place = Slice((seed, 1, planned.sweep), on[planned.step], planned.frame)
+    picture = draw_frame(planned.frame_cls, place, scanner, slip[planned.step])
     # An exact repeat carries the marks of its source, every other image its own.
     own = planned.repeat not in ("", "exact")
     key = (seed, 3, CLASSES.index(planned.cls), planned.number) if own else (seed, 2, planned.frame)
@@ -145,8 +202,11 @@ def draw(planned: Plan, seed: int, scanner: Scanner = LINEAR) -> Picture:
     return Picture(draw_marks(picture, rng), picture.masks) if planned.marks else picture
 
 
-def draw_frame(cls: str, rng: np.random.Generator, scanner: Scanner = LINEAR) -> Picture:
-    """Draw a new frame of a class, of a random size from about 300 to 700 pixels."""
+def draw_frame(cls: str, rng: Slice, scanner: Scanner = LINEAR, slip: float = 0.0) -> Picture:
+    """Draw a new frame of a class, of a random size from about 300 to 700 pixels.
+
+    The probe lies `slip` further along itself, as a share of the width, than where the lesions were placed.
+    """
     height = int(rng.integers(300, 560))
     width = int(height * rng.uniform(1.05, 1.45))
     tissue, echo = _tissue(height, width, scanner.depth, rng)
@@ -155,29 +215,47 @@ def draw_frame(cls: str, rng: np.random.Generator, scanner: Scanner = LINEAR) ->
         for _ in range(2 if rng.random() < _TWO_LESIONS_SHARE else 1):
             mask = _add_lesion(echo, tissue, cls, masks, rng)
             masks.append(mask)
-    picture = Picture(_scan_image(echo, scanner, rng), masks or [np.zeros((height, width), bool)])
+    masks = [_slipped(mask.astype(np.uint8), slip) > 0 for mask in masks] or [np.zeros((height, width), bool)]
+    picture = Picture(_scan_image(_slipped(echo, slip), scanner, rng), masks)
     return _fan_out(picture, np.radians(scanner.sector / 2)) if scanner.sector else picture
+
+
+# ── sweeps ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _probe_path(key: tuple[int, ...]) -> tuple[Field, Field]:
+    """Where the frames of a sweep lie: how far on, and how far along the probe, as shares of the width."""
+    rng = np.random.default_rng(key)
+    on, slip = rng.uniform(*_SWEEP_STEP, _SWEEP_FRAMES[1]), rng.uniform(-_SWEEP_SLIP, _SWEEP_SLIP, _SWEEP_FRAMES[1])
+    return np.cumsum(on) - on[0], np.cumsum(slip) - slip[0]
+
+
+def _slipped(pixels: NDArray[Any], slip: float) -> NDArray[Any]:
+    """Move [height, width] to the left by a share of its width, mirrored where it ends."""
+    height, width = pixels.shape
+    shift = np.array([[1, 0, -slip * width], [0, 1, 0]])
+    return np.asarray(cv2.warpAffine(pixels, shift, (width, height), borderMode=cv2.BORDER_REFLECT), pixels.dtype)
 
 
 # ── tissue ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _smooth_noise(shape: tuple[int, int], sigma_y: float, sigma_x: float, rng: np.random.Generator) -> Field:
+def _smooth_noise(shape: tuple[int, int], sigma_y: float, sigma_x: float, rng: Slice) -> Field:
     """Gaussian noise of unit variance with the given correlation lengths in pixels, drawn on a coarser grid."""
     step_y, step_x = max(1, int(sigma_y / 2)), max(1, int(sigma_x / 2))
     coarse = (shape[0] // step_y + 2, shape[1] // step_x + 2)
-    noise = rng.standard_normal(coarse, dtype=np.float32)
+    noise = rng.field(coarse, sigma_x / shape[1])
     noise = cv2.GaussianBlur(noise, (0, 0), sigma_x / step_x, sigmaY=sigma_y / step_y, borderType=cv2.BORDER_REFLECT)
     noise = cv2.resize(noise, (shape[1], shape[0]), interpolation=cv2.INTER_CUBIC)
     return (noise - noise.mean()) / (noise.std() + 1e-6)
 
 
-def _profile(width: int, sigma: float, rng: np.random.Generator) -> Field:
+def _profile(width: int, sigma: float, rng: Slice) -> Field:
     """A smooth random curve of unit variance over the columns, float32 [width]."""
     return _smooth_noise((8, width), 8, sigma, rng)[4]
 
 
-def _tissue(height: int, width: int, depth: float, rng: np.random.Generator) -> tuple[tuple[Field, Field], Field]:
+def _tissue(height: int, width: int, depth: float, rng: Slice) -> tuple[tuple[Field, Field], Field]:
     """The upper and lower bound of the gland, in rows of each column, and the echogenicity in dB [height, width]."""
     rows = np.arange(height, dtype=np.float32)[:, None]
     tilt = np.linspace(-1, 1, width, dtype=np.float32) * rng.uniform(-0.04, 0.04) * height
@@ -220,7 +298,7 @@ def _step(distance: Field, softness: float) -> Field:
     return np.clip(distance / softness + 0.5, 0, 1).astype(np.float32)
 
 
-def _septa(shape: tuple[int, int], rng: np.random.Generator) -> Field:
+def _septa(shape: tuple[int, int], rng: Slice) -> Field:
     """Thin bright curves, 0 to 1: where a smooth field passes through zero, stretched along the layers."""
     height, width = shape
     field = _smooth_noise(shape, height / rng.uniform(22, 40), width / rng.uniform(8, 14), rng)
@@ -231,7 +309,7 @@ def _septa(shape: tuple[int, int], rng: np.random.Generator) -> Field:
     return np.exp(-((field / slope / rng.uniform(1.0, 1.8)) ** 2)) * present
 
 
-def _lobules(shape: tuple[int, int], fat: Field, gland: Field, rng: np.random.Generator) -> Field:
+def _lobules(shape: tuple[int, int], fat: Field, gland: Field, rng: Slice) -> Field:
     """Fat lobules inside the gland, dark and oval like a lesion, but faint and without a clear bound."""
     height, width = shape
     echo = np.zeros(shape, np.float32)
@@ -245,7 +323,7 @@ def _lobules(shape: tuple[int, int], fat: Field, gland: Field, rng: np.random.Ge
     return echo
 
 
-def _column_shadows(shape: tuple[int, int], fat: Field, rng: np.random.Generator) -> Field:
+def _column_shadows(shape: tuple[int, int], fat: Field, rng: Slice) -> Field:
     """Loss in dB below ligaments and bad contact: dark columns without a lesion on top."""
     height, width = shape
     rows, columns = np.mgrid[:height, :width].astype(np.float32)
@@ -263,9 +341,7 @@ def _column_shadows(shape: tuple[int, int], fat: Field, rng: np.random.Generator
 # ── lesions ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _add_lesion(
-    echo: Field, gland: tuple[Field, Field], cls: str, others: list[Mask], rng: np.random.Generator
-) -> Mask:
+def _add_lesion(echo: Field, gland: tuple[Field, Field], cls: str, others: list[Mask], rng: Slice) -> Mask:
     """Change the echogenicity where a new lesion lies, clear of the others, and return its mask."""
     height, width = echo.shape
     malignant = cls == "malignant"
@@ -274,7 +350,7 @@ def _add_lesion(
         column = rng.uniform(0.2, 0.8) * width
         top, bottom = gland[0][int(column)], gland[1][int(column)]
         row = top + rng.uniform(0.15, 0.75) * (bottom - top)
-        radius = height * np.exp(rng.normal(np.log(0.155 if malignant else 0.115), 0.4))
+        radius = height * (0.155 if malignant else 0.115) * np.exp(0.4 * rng.trait())
         radius = float(np.clip(radius, 0.04 * height, 0.3 * height))
         aspect = rng.uniform(0.75, 1.4) if malignant else rng.uniform(1.25, 2.1)
         mask = _outline(echo.shape, (column, row), radius, aspect, malignant, rng)
@@ -291,13 +367,13 @@ def _outline(
     radius: float,
     aspect: float,
     malignant: bool,
-    rng: np.random.Generator,
+    rng: Slice,
 ) -> Mask:
     """A closed curve given by its radius over the angle: an ellipse with harmonics and, if malignant, spicules."""
     angle = np.linspace(0, 2 * np.pi, 360, endpoint=False)
     harmonics = range(2, 14) if malignant else range(2, 5)
     roughness = rng.uniform(0.15, 0.3) if malignant else rng.uniform(0.01, 0.06)
-    ripple = sum(rng.normal() / k * np.cos(k * angle + rng.uniform(0, 2 * np.pi)) for k in harmonics)
+    ripple = sum(rng.trait() / k * np.cos(k * angle + rng.uniform(0, 2 * np.pi)) for k in harmonics)
     length = np.exp(roughness * ripple)
     for _ in range(rng.integers(2, 7) if malignant else 0):
         away = np.angle(np.exp(1j * (angle - rng.uniform(0, 2 * np.pi))))
@@ -310,7 +386,7 @@ def _outline(
     return mask > 0
 
 
-def _paint_lesion(echo: Field, mask: Mask, malignant: bool, rng: np.random.Generator) -> None:
+def _paint_lesion(echo: Field, mask: Mask, malignant: bool, rng: Slice) -> None:
     height = echo.shape[0]
     blur = height * (rng.uniform(0.005, 0.013) if malignant else rng.uniform(0.0015, 0.004))
     inside = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), blur)
@@ -345,7 +421,7 @@ def _behind(mask: Mask) -> Field:
 # ── scanner ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _scan_image(echo: Field, scanner: Scanner, rng: np.random.Generator) -> Grey:
+def _scan_image(echo: Field, scanner: Scanner, rng: Slice) -> Grey:
     """Speckle, log compression and the scanner's grey curve: dB to uint8 [height, width]."""
     height, width = echo.shape
     axial, lateral = height / 480 * rng.uniform(0.8, 1.3), width / 600 * rng.uniform(1.3, 2.2)
@@ -356,7 +432,7 @@ def _scan_image(echo: Field, scanner: Scanner, rng: np.random.Generator) -> Grey
     # Modern scanners compound several looks, which calms the speckle.
     looks = int(rng.integers(2, 5))
     for _ in range(looks):
-        scattered = amplitude * rng.standard_normal(echo.shape, dtype=np.float32) * carrier
+        scattered = amplitude * rng.speckle.standard_normal(echo.shape, dtype=np.float32) * carrier
         real, imaginary = (
             cv2.GaussianBlur(np.ascontiguousarray(part), (0, 0), lateral, sigmaY=axial)
             for part in (scattered.real, scattered.imag)
@@ -370,7 +446,7 @@ def _scan_image(echo: Field, scanner: Scanner, rng: np.random.Generator) -> Grey
     if scanner.noise:
         # Of the electronics, so that it grows with the amplification of the depth.
         deep = np.linspace(0, 1, height, dtype=np.float32)[:, None]
-        grey = np.clip(grey + scanner.noise * deep * rng.standard_normal(grey.shape, dtype=np.float32), 0, 1)
+        grey = np.clip(grey + scanner.noise * deep * rng.speckle.standard_normal(grey.shape, dtype=np.float32), 0, 1)
     return np.round(255 * grey).astype(np.uint8)
 
 

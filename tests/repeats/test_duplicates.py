@@ -16,7 +16,7 @@ from stages.sources import phantom
 
 
 def frame(seed: int) -> phantom.Picture:
-    return phantom.draw_frame("benign", np.random.default_rng(seed))
+    return phantom.draw_frame("benign", phantom.Slice((seed,)))
 
 
 def collect(images: list[Grey], folder: Path) -> Album:

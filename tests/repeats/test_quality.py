@@ -8,7 +8,7 @@ from stages.sources import phantom
 def test_marks_are_told_from_speckle() -> None:
     marked, clean = [], []
     for seed in range(60):
-        rng = np.random.default_rng(seed)
+        rng = phantom.Slice((seed,))
         picture = phantom.draw_frame(("benign", "malignant", "normal")[seed % 3], rng)
         clean.append(burned_pixels(picture.image) < BURNED_PIXELS)
         marked.append(burned_pixels(phantom.draw_marks(picture, rng)) >= BURNED_PIXELS)
