@@ -4,7 +4,8 @@
 
 Draws each phantom (0.3 GB a thousand images, in a temporary folder), audits it in a process of its own (0.1 GB more),
 and prints a line: images, seconds, of wall and of processor, peak memory, and recall and precision of the planted
-pairs. Nothing else should run meanwhile; where something does, only the seconds of wall suffer.
+pairs: of images that repeat one frame, and of others that are of one sweep. Nothing else should run meanwhile; where
+something does, only the seconds of wall suffer.
 """
 
 import argparse
@@ -29,6 +30,12 @@ def pairs(groups: pd.Series) -> set[tuple[int, int]]:
     return {(int(a), int(b)) for rows in members for a in rows for b in rows if a < b}
 
 
+def agreement(planted: set[tuple[int, int]], found: set[tuple[int, int]]) -> str:
+    """Recall and precision of the pairs that were found."""
+    both = len(planted & found)
+    return f"{len(planted)} pairs, recall {both / len(planted):.4f}, precision {both / len(found):.4f}"
+
+
 def measure(images: int, folder: Path) -> str:
     """Draw a phantom in `folder`, audit it there, and describe how it went."""
     raw = folder / "data" / "raw"
@@ -41,12 +48,13 @@ def measure(images: int, folder: Path) -> str:
     # The largest of the processes so far; sizes grow, so it is the one that just ended. KiB on Linux.
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     peak, processor = used.ru_maxrss / 2**20, used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
-    planted = pairs(pd.read_csv(raw / "planted.csv")["frame"])
-    found = pairs(pd.read_csv(folder / "data" / "groups.csv")["frame"])
-    both = len(planted & found)
+    planted, found = pd.read_csv(raw / "planted.csv"), pd.read_csv(folder / "data" / "groups.csv")
+    repeated, of_sweep = pairs(planted["frame"]), pairs(planted["sweep"])
+    repeats = agreement(repeated, pairs(found["frame"]))
+    sweeps = agreement(of_sweep - repeated, pairs(found["sweep"]) - repeated)
     return (
         f"{images} images: {seconds:.1f} s, {1000 * seconds / images:.1f} ms an image, {processor:.1f} s of processor, "
-        f"{peak:.2f} GiB, recall {both / len(planted):.4f}, precision {both / len(found):.4f}"
+        f"{peak:.2f} GiB; repeats: {repeats}; sweeps: {sweeps}"
     )
 
 

@@ -1,31 +1,37 @@
-"""Group the frames that repeat one another, and flag what is doubtful, each with the evidence.
+"""Group the frames that repeat one another and those of one sweep, and flag what is doubtful, each with the evidence.
 
-Writes data/groups.csv, a row an image: its patient; `frame`, the same for all repeats of one; `group`, which joins
-frames and patients; the most similar image of the frame and how similar it is; `conflict` where the frame is filed
+Writes data/groups.csv, a row an image: its patient; `frame`, the same for all repeats of one; `sweep`, the same for
+frames of one lesion; `group`, which joins sweeps and patients; the most similar image of the frame and how similar it
+is; the closest other frame of the sweep, by its first image, and how close it is; `conflict` where the frame is filed
 under several classes, and `several_patients`; flags with the figures they rest on (stages/repeats/quality.py); and
 `dropped`, which says why an image is not used: `conflict`, `repeat` or `no`. Counts go to metrics/audit.json. How
-repeats are found: stages/repeats/duplicates.py.
+repeats are found: stages/repeats/duplicates.py; how sweeps are: stages/repeats/sweeps.py.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
 from stages.cases.classes import UNTOLD
 from stages.cases.folds import GROUPS
 from stages.cases.groups import by_patient, join
 from stages.cases.raw import RAW, read_cases
+from stages.network.features import imagenet_encoder
 from stages.pipeline.errors import command
 from stages.pipeline.files import written_aside
 from stages.pipeline.params import Real, Section, Seed, load
 from stages.repeats.duplicates import Pair, group
+from stages.repeats.features import SIDE
 from stages.repeats.quality import BURNED_PIXELS, FLAGS, LOW_CONTRAST, summarise
-from stages.repeats.search import find_pairs
+from stages.repeats.search import collect, find_pairs
+from stages.repeats.sweeps import Link, chained, find_links
 
 AUDIT = Path("metrics/audit.json")
 
@@ -35,6 +41,7 @@ class Audit(Section):
 
     similarity: Annotated[Real, Field(gt=0, le=1)]
     weak_similarity: Annotated[Real, Field(gt=0, le=1)]
+    sweep: Annotated[Real, Field(gt=0)]
     conflicts: Literal["keep", "drop"]
     repeats: Literal["group", "one_per_group"]
 
@@ -57,12 +64,15 @@ class Params(Section):
     audit: Audit
 
 
-def tabulate(figures: pd.DataFrame, pairs: Iterable[Pair], audit: Audit) -> pd.DataFrame:
+def tabulate(
+    figures: pd.DataFrame, pairs: Sequence[Pair], frames: NDArray[np.int64], links: Sequence[Link], audit: Audit
+) -> pd.DataFrame:
     """The table of groups.csv."""
-    pairs = list(pairs)
-    frames = group(len(figures), pairs, audit.weak_similarity, audit.similarity)
-    table = figures[["id", "class", "patient"]].assign(frame=frames, group=join(frames, by_patient(figures["patient"])))
-    table = table.join(_nearest(pairs, frames, figures["id"]))
+    alike = group(len(figures), pairs, audit.weak_similarity, audit.similarity)
+    sweeps = join(alike, chained(len(figures), links))
+    groups = join(sweeps, by_patient(figures["patient"]))
+    table = figures[["id", "class", "patient"]].assign(frame=frames, sweep=sweeps, group=groups)
+    table = table.join(_nearest(pairs, frames, figures["id"])).join(_closest(links, frames, figures["id"]))
     table["conflict"] = conflicts(table)
     table["several_patients"] = table["patient"].mask(table["patient"] == "").groupby(frames).transform("nunique") > 1
     table["marks"] = figures["burned_pixels"] >= BURNED_PIXELS
@@ -95,6 +105,20 @@ def _nearest(pairs: Sequence[Pair], frames: np.ndarray, ids: pd.Series) -> pd.Da
     return best.assign(nearest=ids.reindex(best["nearest"]).to_numpy())
 
 
+def _closest(links: Sequence[Link], frames: NDArray[np.int64], ids: pd.Series) -> pd.DataFrame:
+    """The first image of the closest other frame of the sweep, and how close it is; empty where there is none."""
+    rows = [
+        (frames[one], two, link.closeness)
+        for link in links
+        for one, two in ((link.first, link.second), (link.second, link.first))
+    ]
+    ranked = pd.DataFrame(rows, columns=["frame", "other", "closeness"]).sort_values(
+        ["frame", "closeness", "other"], ascending=[True, False, True]
+    )
+    best = ranked.groupby("frame").first().reindex(frames).reset_index(drop=True)
+    return pd.DataFrame({"neighbour": ids.reindex(best["other"]).to_numpy(), "closeness": best["closeness"]})
+
+
 def dropped(table: pd.DataFrame, audit: Audit) -> pd.Series:
     """Why each image is not used, by the choices of params.yaml; of the repeats of a frame the first one is kept."""
     reason = pd.Series("no", index=table.index)
@@ -117,8 +141,16 @@ def write(table: pd.DataFrame, groups: Path, summary: Path) -> None:
 def main() -> None:
     """Audit data/raw."""
     loaded = load(Params)
-    pairs, figures = find_pairs(read_cases(RAW), loaded.seed, GROUPS.parent)
-    table = tabulate(figures, pairs, loaded.audit)
+    audit = loaded.audit
+    with tempfile.TemporaryDirectory(dir=GROUPS.parent, prefix=".partial-") as name:
+        folder = Path(name)
+        album, figures = collect(read_cases(RAW), folder)
+        pairs = find_pairs(album, figures["digest"].tolist(), loaded.seed, folder)
+        frames = group(len(figures), pairs, audit.similarity, audit.similarity)
+        encode = imagenet_encoder(SIDE, loaded.seed)
+        firsts = figures[~pd.Series(frames).duplicated()]
+        links = find_links(album, firsts.index, firsts["aspect"].to_numpy(), encode, audit.sweep, folder)
+    table = tabulate(figures, pairs, frames, links, audit)
     write(table, GROUPS, AUDIT)
     print(json.dumps(summarise(table), indent=2))
 

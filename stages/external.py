@@ -31,7 +31,7 @@ from stages.pipeline.files import written_aside
 from stages.pipeline.params import Positive, Real, Section, Seed, load
 from stages.repeats.duplicates import group
 from stages.repeats.quality import BURNED_PIXELS
-from stages.repeats.search import find_pairs
+from stages.repeats.search import collect, find_pairs
 from stages.scoring import figures
 from stages.scoring.answers import ALL, POSTPROCESS, Fitted, read_fitted
 from stages.scoring.error_kinds import classify
@@ -79,7 +79,9 @@ class Params(Section):
 def find_new(cases: Sequence[Case], loaded: Params) -> pd.DataFrame:
     """Which of the cases repeat no image of data/raw: a row each of these, with `place`, `id`, `group` and `marks`."""
     known = read_cases(RAW)
-    pairs, images = find_pairs([*known, *cases], loaded.seed, RAW.parent)
+    with tempfile.TemporaryDirectory(dir=RAW.parent, prefix=".partial-") as name:
+        album, images = collect([*known, *cases], Path(name))
+        pairs = find_pairs(album, images["digest"].tolist(), loaded.seed, Path(name))
     frames = group(len(images), pairs, loaded.audit.weak_similarity, loaded.audit.similarity)
     own, table = frames[len(known) :], images[len(known) :].reset_index(drop=True)
     groups = join(own, by_patient(table["patient"]))

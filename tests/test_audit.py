@@ -10,30 +10,43 @@ from pydantic import ValidationError
 
 from stages import audit, download
 from stages.audit import Audit, Params
-from stages.cases.raw import Case, read_cases, write_table
+from stages.cases.folds import GROUPS
+from stages.cases.raw import RAW, write_table
 from stages.pipeline.params import load
-from stages.repeats.duplicates import Pair
-from stages.repeats.search import find_pairs
+from stages.repeats.duplicates import Pair, group
+from stages.repeats.quality import FLAGS
+from stages.repeats.search import collect, find_pairs
 from stages.sources.release import scan
 
 DEFAULT = load(Params).audit
 
 
-def tabulate(cases: list[Case], beside: Path) -> pd.DataFrame:
-    pairs, figures = find_pairs(cases, 0, beside)
-    return audit.tabulate(figures, pairs, DEFAULT)
-
-
 def run(root: Path) -> pd.DataFrame:
-    return tabulate(scan(root), root)
+    """The audit of a release of a few images, too few for sweeps."""
+    folder = root.with_name("compared")
+    folder.mkdir()
+    album, figures = collect(scan(root), folder)
+    return tabulate(figures, find_pairs(album, figures["digest"].tolist(), 0, folder))
+
+
+def tabulate(figures: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
+    frames = group(len(figures), pairs, DEFAULT.similarity, DEFAULT.similarity)
+    return audit.tabulate(figures, pairs, frames, [], DEFAULT)
 
 
 @pytest.fixture(scope="module")
 def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What was planted in a phantom of 150 images, and what the audit says of it."""
-    folder = tmp_path_factory.mktemp("phantom")
-    write_table(folder, download.write_phantom(folder, 150, seed=5))
-    return pd.read_csv(folder / "planted.csv"), tabulate(read_cases(folder), folder)
+    checkout = tmp_path_factory.mktemp("phantom")
+    (checkout / RAW).mkdir(parents=True)
+    write_table(checkout / RAW, download.write_phantom(checkout / RAW, 150, seed=5))
+    shutil.copyfile("params.yaml", checkout / "params.yaml")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(checkout)
+        audit.main()
+    assert sorted(path.name for path in (checkout / "data").iterdir()) == ["groups.csv", "raw"]
+    table = pd.read_csv(checkout / GROUPS).astype(dict.fromkeys(FLAGS, bool))
+    return pd.read_csv(checkout / RAW / "planted.csv"), table
 
 
 def pairs_of(groups: pd.Series) -> set[tuple[int, int]]:
@@ -47,6 +60,29 @@ def test_the_planted_repeats_are_found_and_no_others(planted: tuple[pd.DataFrame
     assert len(expected) > 20
     assert len(expected & found) / len(expected) >= 0.98
     assert len(expected & found) / len(found) >= 0.98
+
+
+def test_the_planted_sweeps_are_found_and_join_no_strangers(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    truth, table = planted
+    repeats = pairs_of(truth["frame"])
+    expected, found = pairs_of(truth["sweep"]) - repeats, pairs_of(table["sweep"]) - repeats
+    assert len(expected) > 10
+    assert len(expected & found) / len(expected) >= 0.9
+    assert len(expected & found) / len(found) >= 0.9
+    assert (table.groupby("frame")["sweep"].nunique() == 1).all()
+    assert (table.groupby("sweep")["group"].nunique() == 1).all()
+
+
+def test_frames_of_a_sweep_name_their_neighbour(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+    _, table = planted
+    swept = table.groupby("sweep")["frame"].transform("nunique") > 1
+    linked = table["neighbour"].notna()
+    assert swept.any()
+    assert (swept | ~linked).all()
+    of = table.set_index("id")
+    assert (of.loc[table.loc[linked, "neighbour"], "sweep"].to_numpy() == table.loc[linked, "sweep"]).all()
+    assert (of.loc[table.loc[linked, "neighbour"], "frame"].to_numpy() != table.loc[linked, "frame"]).all()
+    assert table.loc[linked, "closeness"].min() >= DEFAULT.sweep
 
 
 def test_the_planted_marks_are_found(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
@@ -69,7 +105,7 @@ def test_every_repeat_names_its_nearest_image_and_no_single_does(planted: tuple[
     assert (table["nearest"].notna() == repeated).all()
     frame_of = table.set_index("id")["frame"]
     assert (frame_of[table.loc[repeated, "nearest"]].to_numpy() == table.loc[repeated, "frame"]).all()
-    assert table.loc[repeated, "similarity"].min() >= DEFAULT.weak_similarity
+    assert table.loc[repeated, "similarity"].min() >= DEFAULT.similarity
 
 
 def test_groups_join_frames_and_patients(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
@@ -91,7 +127,7 @@ def test_frames_filed_under_several_patients_are_told(planted: tuple[pd.DataFram
 def test_an_unknown_patient_joins_nothing() -> None:
     figures = pd.DataFrame({"id": list("abcd"), "class": "benign", "patient": ["", "", "P", "P"], "burned_pixels": 0})
     figures = figures.assign(mask_pixels=1, border_pixels=0, mask_parts=1, masks=1, contrast=99)
-    table = audit.tabulate(figures, [Pair(1, 2, 0.99, mirrored=False, same_view=True)], DEFAULT)
+    table = tabulate(figures, [Pair(1, 2, 0.99, mirrored=False, same_view=True)])
     assert table["frame"].tolist() == [0, 1, 1, 2]
     assert table["group"].tolist() == [0, 1, 1, 1]
     assert not table["several_patients"].any()
@@ -187,6 +223,6 @@ def test_the_files_hold_every_image_and_counts_that_add_up(release: Path, tmp_pa
 def test_a_pair_below_the_threshold_is_no_repeat() -> None:
     figures = pd.DataFrame({"id": ["a", "b"], "class": "benign", "patient": "", "burned_pixels": 0, "mask_pixels": 1})
     figures = figures.assign(border_pixels=0, mask_parts=1, masks=1, contrast=99)
-    table = audit.tabulate(figures, [Pair(0, 1, 0.24, mirrored=False, same_view=True)], DEFAULT)
+    table = tabulate(figures, [Pair(0, 1, 0.24, mirrored=False, same_view=True)])
     assert table["group"].tolist() == [0, 1]
     assert table["nearest"].isna().all()

@@ -55,8 +55,9 @@ def border_pixels(mask: Mask) -> int:
 
 
 def summarise(table: pd.DataFrame) -> dict[str, Any]:
-    """Counts of images, patients, frames, groups, flags and what is dropped, of the table in groups.csv."""
+    """Counts of images, patients, frames, sweeps, groups, flags and what is dropped, of the table in groups.csv."""
     members, known = table.groupby("frame").size(), table["patient"] != ""
+    swept = table.groupby("sweep")["frame"].nunique()
     return {
         "images": len(table),
         "patients": int(table.loc[known, "patient"].nunique()),
@@ -65,6 +66,9 @@ def summarise(table: pd.DataFrame) -> dict[str, Any]:
         "frames_with_repeats": int((members > 1).sum()),
         "images_with_repeats": int(members[members > 1].sum()),
         "largest_frame": int(members.max()),
+        "sweeps": int((swept > 1).sum()),
+        "frames_in_sweeps": int(swept[swept > 1].sum()),
+        "largest_sweep": int(swept.max()),
         "groups": int(table["group"].nunique()),
         "largest_group": int(table.groupby("group").size().max()),
         "flagged": {flag: int(table[flag].sum()) for flag in FLAGS},

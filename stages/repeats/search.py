@@ -1,6 +1,5 @@
-"""The search for repeated frames over the images of cases, and what is measured of each on the way."""
+"""What is compared of the images of cases and measured of each, and the search for repeated frames among them."""
 
-import tempfile
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -19,15 +18,18 @@ from stages.repeats.features import Features, describe, thumbnail
 from stages.repeats.quality import border_pixels, burned_pixels, contrast, parts
 
 
-def examine(case: Case) -> tuple[Grey, Features, str, dict[str, Any]]:
-    """An image's thumbnail and features for the search, the digest of its pixels, and its row of figures and flags."""
+def examine(case: Case) -> tuple[Grey, Features, dict[str, Any]]:
+    """An image's thumbnail and features for the search, and its row: what it is, the digest of its pixels, figures."""
     image = read_grey(case.image)
     mask = read_merged_mask(case, *image.shape)
     square = thumbnail(image)
+    height, width = image.shape
     row = {
         "id": case.id,
         "class": case.cls,
         "patient": case.patient,
+        "digest": pixel_digest(image),
+        "aspect": width / height,
         "burned_pixels": burned_pixels(image),
         "mask_pixels": int(mask.sum()),
         "border_pixels": border_pixels(mask),
@@ -35,22 +37,19 @@ def examine(case: Case) -> tuple[Grey, Features, str, dict[str, Any]]:
         "masks": len(case.masks),
         "contrast": contrast(image),
     }
-    return square, describe(square), pixel_digest(image), row
+    return square, describe(square), row
 
 
-def find_pairs(cases: Sequence[Case], seed: int, beside: Path) -> tuple[list[Pair], pd.DataFrame]:
-    """All verified pairs of repeated frames, and the figures of each image.
+def collect(cases: Sequence[Case], folder: Path) -> tuple[Album, pd.DataFrame]:
+    """What is compared of all images, in files of `folder`, about 0.1 MB an image, and the row of each."""
+    album, rows = Album(folder), []
+    for square, features, row in map_on_all_machines(examine, cases, "examine"):
+        album.add(square, features)
+        rows.append(row)
+    return album, pd.DataFrame(rows)
 
-    What is compared lies in a folder in `beside` meanwhile, about 0.1 MB an image.
-    """
-    with tempfile.TemporaryDirectory(dir=beside, prefix=".partial-") as name:
-        folder = Path(name)
-        album, digests, rows = Album(folder), [], []
-        for square, features, digest, row in map_on_all_machines(examine, cases, "examine"):
-            album.add(square, features)
-            digests.append(digest)
-            rows.append(row)
-        likely = candidates(album, seed, folder)
-        verified = map_on_all_machines(partial(verify, album), likely, "compare")
-        pairs = [pair for pair in verified if pair] + exact(digests)
-    return pairs, pd.DataFrame(rows)
+
+def find_pairs(album: Album, digests: Sequence[str], seed: int, folder: Path) -> list[Pair]:
+    """All verified pairs of repeated frames; what has to be sorted lies in files of `folder` meanwhile."""
+    verified = map_on_all_machines(partial(verify, album), candidates(album, seed, folder), "compare")
+    return [pair for pair in verified if pair] + exact(digests)

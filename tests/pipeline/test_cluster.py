@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ from stages.cases.raw import read_cases, write_table
 from stages.pipeline import cluster
 from stages.pipeline.engine import map_on_all_cores, map_on_all_machines
 from stages.pipeline.errors import UserError
-from stages.repeats.search import find_pairs
+from stages.repeats.search import collect, find_pairs
 from stages.sources.case_table import copy_table
 from stages.sources.manifest import fingerprints
 from stages.sources.phantom import write_phantom
@@ -200,7 +201,9 @@ def test_the_checks_and_the_audit_find_the_same(
         (tmp_path / name).mkdir()
         copied = copy_table(phantom / "cases.csv", tmp_path / name)
         assert [case.id for case in copied] == [case.id for case in cases]
-        pairs, figures = find_pairs(cases, seed=0, beside=Path())
+        with tempfile.TemporaryDirectory(dir=".") as folder:
+            album, figures = collect(cases, Path(folder))
+            pairs = find_pairs(album, figures["digest"].tolist(), 0, Path(folder))
         assert pairs
         found.append((fingerprints(cases), pairs, figures))
         monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)

@@ -98,6 +98,7 @@ def test_every_problem_is_told_at_once(tmp_path: Path) -> None:
         "seed",
         "audit.similarity",
         "audit.weak_similarity",
+        "audit.sweep",
         "audit.conflicts",
         "audit.repeats",
     }

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from stages.pipeline.arrays import Grey
+from stages.repeats.album import Album
+from stages.repeats.features import SIDE, describe
+from stages.repeats.sweeps import Link, chained, find_links
+
+LEAST = 0.075
+
+
+def encode(squares: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """A stand-in for the encoder: 112 fixed projections of the smoothed pixels of each cell."""
+    projections = np.random.default_rng(0).standard_normal((64, 112), dtype=np.float32)
+    small = np.stack([cv2.resize(square, (128, 128), interpolation=cv2.INTER_AREA) for square in squares])
+    cells = small.reshape(-1, 16, 8, 16, 8).swapaxes(2, 3).reshape(-1, 16, 16, 64)
+    return np.asarray(cells / 255 @ projections, np.float32)
+
+
+def texture(seed: int) -> NDArray[np.floating]:
+    """Smooth noise of unit variance, wider than a thumbnail."""
+    noise = cv2.GaussianBlur(np.random.default_rng(seed).standard_normal((SIDE, 2 * SIDE)), (0, 0), 5)
+    return noise / np.std(noise)
+
+
+def section(volume: int, step: int) -> Grey:
+    """A frame of a sweep: each next one is 5 pixels further along, and a tenth of it is another texture."""
+    along = texture(volume)[:, 5 * step :][:, :SIDE] + 0.1 * step * texture(1000 + 10 * volume + step)[:, :SIDE]
+    return np.clip(128 + 40 * along, 20, 255).astype(np.uint8)
+
+
+def links(squares: list[Grey], folder: Path, aspects: list[float] | None = None) -> set[tuple[int, int]]:
+    album = Album(folder)
+    for square in squares:
+        album.add(square, describe(square))
+    wide = np.array(aspects or [1.2] * len(squares))
+    found = find_links(album, range(len(squares)), wide, encode, LEAST, folder)
+    return {(link.first, link.second) for link in found}
+
+
+STRANGERS = [section(volume, 0) for volume in range(1, 13)]
+
+
+def test_frames_of_a_sweep_are_chained_and_strangers_are_not(tmp_path: Path) -> None:
+    squares = [section(0, step) for step in range(4)] + STRANGERS
+    found = [Link(*pair, 1.0) for pair in links(squares, tmp_path)]
+    sweeps = chained(len(squares), found).tolist()
+    assert len(set(sweeps[:4])) == 1
+    assert len(set(sweeps)) == 1 + len(STRANGERS)
+
+
+def test_a_look_that_many_share_joins_none_of_them(tmp_path: Path) -> None:
+    common = texture(99)[:, :SIDE]
+    alike = [np.clip(128 + 40 * (common + texture(seed)[:, :SIDE]), 20, 255).astype(np.uint8) for seed in range(50, 58)]
+    assert links([*alike, *STRANGERS], tmp_path) == set()
+
+
+def test_frames_of_another_aspect_ratio_are_of_another_sweep(tmp_path: Path) -> None:
+    squares = [section(0, 0), section(0, 1), *STRANGERS]
+    assert links(squares, tmp_path, [1.2, 1.25, *[1.2] * len(STRANGERS)]) == {(0, 1)}
+    assert links(squares, tmp_path, [1.2, 1.35, *[1.2] * len(STRANGERS)]) == set()
+
+
+def test_links_name_the_images_that_were_given(tmp_path: Path) -> None:
+    album = Album(tmp_path)
+    for square in [STRANGERS[0], section(0, 0), *STRANGERS, STRANGERS[0], section(0, 1)]:
+        album.add(square, describe(square))
+    chosen = [position for position in range(len(album)) if position not in (2, 14)]
+    (link,) = find_links(album, chosen, np.ones(len(chosen)), encode, LEAST, tmp_path)
+    assert (link.first, link.second) == (1, 15)
+    assert LEAST <= link.closeness < 1
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3])
+@pytest.mark.parametrize("grey", [0, 90])
+def test_few_frames_without_any_tissue_or_texture_have_no_links(count: int, grey: int, tmp_path: Path) -> None:
+    assert links([np.full((SIDE, SIDE), grey, np.uint8)] * count, tmp_path) == set()
+
+
+@given(st.lists(st.tuples(st.integers(0, 9), st.integers(0, 9)), max_size=12))
+def test_a_chain_of_links_is_one_sweep(ends: list[tuple[int, int]]) -> None:
+    sweeps = chained(10, [Link(one, two, 0.1) for one, two in ends])
+    expected = list(range(10))
+    for one, two in ends:
+        old, new = expected[one], expected[two]
+        expected = [new if number == old else number for number in expected]
+    same = np.equal.outer(sweeps, sweeps)
+    assert (same == np.equal.outer(expected, expected)).all()
