@@ -436,7 +436,7 @@ def tell(jobs: Sequence[Job], waiting: Sequence[Job], done: Done, output: Path) 
             shown = f"{row['class']} ({row['p_' + row['class']]:.0%}), " if row["class"] else ""
             print(f"{image}: {shown}expected Dice of the mask {row['expected_dice']:.2f}")
     lesions = sum(row["lesion"] > 0 for row in done.rows)
-    print(f"masks written to {output} (scans: {done.scans}, lesions: {lesions}); sizes and more in {output}/findings.csv")
+    print(f"masks of {done.scans} scan(s) written to {output}, lesions: {lesions}; more in {output}/findings.csv")
     if len(waiting) < len(jobs):
         print(f"masks that were there and stay as they are: {len(jobs) - len(waiting)}; --overwrite makes them anew")
     if done.unreadable:
