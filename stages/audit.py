@@ -149,7 +149,7 @@ def main() -> None:
         frames = group(len(figures), pairs, audit.similarity, audit.similarity)
         encode = imagenet_encoder(SIDE, loaded.seed)
         firsts = figures[~pd.Series(frames).duplicated()]
-        links = find_links(album, firsts.index, firsts["aspect"].to_numpy(), encode, audit.sweep, folder)
+        links = find_links(album, firsts.index.tolist(), firsts["aspect"].to_numpy(), encode, audit.sweep, folder)
     table = tabulate(figures, pairs, frames, links, audit)
     write(table, GROUPS, AUDIT)
     print(json.dumps(summarise(table), indent=2))
