@@ -305,7 +305,7 @@ def test_folds_trained_on_several_machines_are_evaluated_on_one_that_trains_none
 def test_a_push_that_the_server_did_not_survive_is_completed_by_the_next(
     remote: Remote, pusher: Path, new_clone: Callable[[str], Path]
 ) -> None:
-    (pusher / "large").write_bytes(bytes(range(256)) * 2**17)
+    (pusher / "large").write_bytes(bytes(range(256)) * 2**19)
     dvc(pusher, "add", "--quiet", "large")
     commit(pusher, "Add something large")
     # Without it the client of S3 waits half a minute for the server to come back.

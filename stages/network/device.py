@@ -101,7 +101,7 @@ def _gpus() -> tuple[str, str, int, str] | None:
 def _cpu() -> tuple[str, str, int, str]:
     """Kind, name, number and best precision of the processors that the backend sees."""
     if keras.backend.backend() == "jax":
-        import jax  # noqa: PLC0415
+        import jax  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
         count = jax.device_count("cpu")
     else:

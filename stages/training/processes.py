@@ -38,7 +38,7 @@ class Processes:
         """What the first process gives, in all of them."""
         if self.count == 1:
             return content
-        from jax.experimental import multihost_utils  # noqa: PLC0415  the other backends run without it
+        from jax.experimental import multihost_utils  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
         size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
         given = np.frombuffer(content[:size].ljust(size, b"\0"), np.uint8)
@@ -48,7 +48,7 @@ class Processes:
         """UserError, in all processes, where the `key` of one is not that of the first."""
         if self.count == 1:
             return
-        from jax.experimental import multihost_utils  # noqa: PLC0415
+        from jax.experimental import multihost_utils  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
         own = np.frombuffer(hashlib.sha256(key.encode()).digest(), np.uint8)
         first, *others = np.asarray(multihost_utils.process_allgather(own))
@@ -74,7 +74,8 @@ def joined() -> Iterator[Processes]:
     if own.count == 1:
         yield own
         return
-    import jax  # noqa: PLC0415  the other backends run without it
+    # The other backends run without it.
+    import jax  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
     # It would keep SIGTERM from ending a process.
     jax.config.update("jax_enable_preemption_service", False)
