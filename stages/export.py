@@ -11,7 +11,7 @@ import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -93,14 +93,16 @@ def predicted(fold: int, prepared: Prepared, divisor: float) -> Iterator[Expecte
 
 
 def averaged_by_keras(
-    networks: Sequence[keras.Model], images: Sequence[Expected], mirror: bool, divisor: float
+    networks: Sequence[keras.Model], images: Iterable[Expected], mirror: bool, divisor: float
 ) -> Iterator[Expected]:
-    """The same images, a batch, with the mean of what Keras makes of the networks."""
-    answers = [predict(network, np.stack([image.square for image in images]), mirror) for network in networks]
-    probability = np.mean([probability for probability, _ in answers], axis=0).round().astype(np.uint8)
-    classes = np.mean([class_probabilities(logits, divisor) for _, logits in answers], axis=0)
-    for image, mean, class_mean in zip(images, probability, classes, strict=True):
-        yield replace(image, probability=mean, classes=class_mean)
+    """The same images with the mean of what Keras makes of the networks."""
+    remaining = iter(images)
+    while batch := list(islice(remaining, _BATCH)):
+        answers = [predict(network, np.stack([image.square for image in batch]), mirror) for network in networks]
+        probability = np.mean([probability for probability, _ in answers], axis=0).round().astype(np.uint8)
+        classes = np.mean([class_probabilities(logits, divisor) for _, logits in answers], axis=0)
+        for image, mean, class_mean in zip(batch, probability, classes, strict=True):
+            yield replace(image, probability=mean, classes=class_mean)
 
 
 def differences(answer: Callable[[Grey], Answer], expected: Iterable[Expected], fitted: Fitted) -> dict[str, float]:
@@ -136,8 +138,8 @@ def prove(
 ) -> dict[str, dict[str, float]]:
     """How far what was written lies from what the networks say of the test images.
 
-    Each fold's network, written alone as the file was, against what `predict` wrote of all test images; and the file,
-    where it holds several, against their mean in Keras, on the first test images of each fold.
+    Each fold's network, written alone as the file was, against what `predict` wrote; and the file, where it holds
+    several, against their mean in Keras.
     """
     prepared, divisor = Prepared.open(PREPARED), card.fitted.temperature
     found = {}
@@ -148,9 +150,9 @@ def prove(
                 write([network], alone)
             found[f"fold-{fold}"] = differences(read(alone), predicted(fold, prepared, divisor), card.fitted)
     if len(networks) > 1:
-        first = [list(islice(predicted(fold, prepared, divisor), _BATCH)) for fold in networks]
-        mean = (averaged_by_keras(list(networks.values()), images, card.mirror, divisor) for images in first)
-        found["average"] = differences(read(file), chain.from_iterable(mean), card.fitted)
+        images = (image for fold in networks for image in predicted(fold, prepared, divisor))
+        mean = averaged_by_keras(list(networks.values()), images, card.mirror, divisor)
+        found["average"] = differences(read(file), mean, card.fitted)
     return found
 
 

@@ -67,8 +67,8 @@ def test_the_planted_sweeps_are_found_and_join_no_strangers(planted: tuple[pd.Da
     repeats = pairs_of(truth["frame"])
     expected, found = pairs_of(truth["sweep"]) - repeats, pairs_of(table["sweep"]) - repeats
     assert len(expected) > 10
-    assert len(expected & found) / len(expected) >= 0.9
-    assert len(expected & found) / len(found) >= 0.9
+    assert len(expected & found) / len(expected) >= 0.97
+    assert len(expected & found) / len(found) >= 0.97
     assert (table.groupby("frame")["sweep"].nunique() == 1).all()
     assert (table.groupby("sweep")["group"].nunique() == 1).all()
 

@@ -110,8 +110,11 @@ class Slice(np.random.Generator):
 
     def field(self, shape: tuple[int, int], length: float) -> Field:
         """White noise of `shape`, alike in sections that are much nearer than `length`, a share of the width."""
+        here = self.standard_normal(shape, dtype=np.float32)
+        if not self._distance:
+            return here
         angle = self._distance / length
-        here, beyond = (rng.standard_normal(shape, dtype=np.float32) for rng in (self, self._beyond))
+        beyond = self._beyond.standard_normal(shape, dtype=np.float32)
         return np.float32(np.cos(angle)) * here + np.float32(np.sin(angle)) * beyond
 
     def trait(self) -> float:
