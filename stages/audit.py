@@ -23,10 +23,10 @@ from stages.cases.classes import UNTOLD
 from stages.cases.folds import GROUPS
 from stages.cases.groups import by_patient, join
 from stages.cases.raw import RAW, read_cases
-from stages.network.features import imagenet_encoder
 from stages.pipeline.errors import command
 from stages.pipeline.files import written_aside
 from stages.pipeline.params import Real, Section, Seed, load
+from stages.repeats.album import Album
 from stages.repeats.duplicates import Pair, group
 from stages.repeats.features import SIDE
 from stages.repeats.quality import BURNED_PIXELS, FLAGS, LOW_CONTRAST, summarise
@@ -41,7 +41,7 @@ class Audit(Section):
 
     similarity: Annotated[Real, Field(gt=0, le=1)]
     weak_similarity: Annotated[Real, Field(gt=0, le=1)]
-    sweep: Annotated[Real, Field(gt=0)]
+    sweep: Annotated[Real, Field(gt=0)] | None
     conflicts: Literal["keep", "drop"]
     repeats: Literal["group", "one_per_group"]
 
@@ -129,6 +129,17 @@ def dropped(table: pd.DataFrame, audit: Audit) -> pd.Series:
     return reason
 
 
+def links_of(
+    album: Album, figures: pd.DataFrame, frames: NDArray[np.int64], least: float, seed: int, folder: Path
+) -> list[Link]:
+    """The links of at least `least` between frames, each of which its first image stands for."""
+    from stages.network.features import imagenet_encoder  # noqa: PLC0415  it loads TensorFlow
+
+    firsts = figures[~pd.Series(frames).duplicated()]
+    encode = imagenet_encoder(SIDE, seed)
+    return find_links(album, firsts.index.tolist(), firsts["aspect"].to_numpy(), encode, least, folder)
+
+
 def write(table: pd.DataFrame, groups: Path, summary: Path) -> None:
     """Write groups.csv, flags as 0 and 1, and audit.json."""
     with written_aside(groups) as aside:
@@ -147,9 +158,7 @@ def main() -> None:
         album, figures = collect(read_cases(RAW), folder)
         pairs = find_pairs(album, figures["digest"].tolist(), loaded.seed, folder)
         frames = group(len(figures), pairs, audit.similarity, audit.similarity)
-        encode = imagenet_encoder(SIDE, loaded.seed)
-        firsts = figures[~pd.Series(frames).duplicated()]
-        links = find_links(album, firsts.index.tolist(), firsts["aspect"].to_numpy(), encode, audit.sweep, folder)
+        links = [] if audit.sweep is None else links_of(album, figures, frames, audit.sweep, loaded.seed, folder)
     table = tabulate(figures, pairs, frames, links, audit)
     write(table, GROUPS, AUDIT)
     print(json.dumps(summarise(table), indent=2))

@@ -64,6 +64,8 @@ TINY = {
     "seed": 1,
     "data": {"phantom_images": 24},
     "prepare": {"size": 64},
+    # The search for sweeps loads TensorFlow; tests/test_audit.py has it.
+    "audit": {"sweep": None},
     "split": {"folds": 3, "run": [0, 1]},
     "network": {"stem": 2, "width": 4, "depth": 3},
     "train": {"epochs": 3},
