@@ -313,8 +313,11 @@ def by_scan(jobs: Sequence[Job], options: Options, any_modality: bool) -> Iterat
     up for dead, and what one does that nobody waits for any more, ends up nowhere.
     """
     options.output.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=options.output, prefix=".partial-", ignore_cleanup_errors=True) as aside:
-        segment_one = partial(_segment_aside, Path(aside), options, any_modality)
+    with (
+        tempfile.TemporaryDirectory(dir=options.output, prefix=".partial-", ignore_cleanup_errors=True) as aside,
+        tempfile.NamedTemporaryFile(dir=aside) as wanted,
+    ):
+        segment_one = partial(_segment_aside, Path(aside), Path(wanted.name), options, any_modality)
         for job, (folder, outcome) in zip(jobs, map_on_all_machines(segment_one, jobs, "segment"), strict=True):
             # The masks last, since a job with a mask counts as done.
             for made, target in zip(job.below(options.output, folder).outputs[::-1], job.outputs[::-1], strict=True):
@@ -325,12 +328,17 @@ def by_scan(jobs: Sequence[Job], options: Options, any_modality: bool) -> Iterat
 
 
 def _segment_aside(
-    aside: Path, options: Options, any_modality: bool, job: Job
+    aside: Path, wanted: Path, options: Options, any_modality: bool, job: Job
 ) -> tuple[Path, list[Row] | UnreadableError]:
     folder = Path(tempfile.mkdtemp(dir=aside))
     there = replace(options, output=folder)
     results = ((task, segment(task, there)) for task in read([job.below(options.output, folder)], any_modality))
-    return folder, next(_write_each(results, there))
+    try:
+        return folder, next(_write_each(results, there))
+    finally:
+        # The command ended meanwhile and removed what it knew of; writing made the folder anew.
+        if not wanted.exists():
+            shutil.rmtree(aside, ignore_errors=True)
 
 
 def note(outcomes: Iterable[list[Row] | UnreadableError], done: Done) -> None:

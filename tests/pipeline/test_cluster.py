@@ -18,6 +18,7 @@ import pytest
 from conftest import ROOT, attempt, dvc, run
 from distributed import Client
 from onnx_network import write_dark_network
+from scan_files import clip_bytes, dicom_bytes, scan_image
 
 from commands import segment
 from stages.cases.images import read_grey, write_png
@@ -212,21 +213,27 @@ def test_the_checks_and_the_audit_find_the_same(
     assert contents(tmp_path / "cluster") == contents(tmp_path / "threads")
 
 
-def test_segmenting_a_folder_gives_the_same_files(
+def test_segmenting_a_folder_of_pictures_and_clips_gives_the_same_files(
     on_cluster: Path, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scans = on_cluster / "scans"
     shutil.copytree(phantom / "benign", scans / "benign", ignore=shutil.ignore_patterns("*_mask*", "*1?)*"))
+    frames = [np.roll(scan_image(), 5 * step, axis=1) for step in range(3)]
+    (scans / "clip.avi").write_bytes(clip_bytes(frames, ".avi"))
+    (scans / "loop.dcm").write_bytes(dicom_bytes(frames))
     (scans / "damaged.png").write_bytes(b"no image")
+    (scans / "broken.avi").write_bytes(b"RIFF1234AVI no clip")
     write_dark_network(on_cluster / "dark.onnx")
+    arguments = ("segment", "scans", "--model", "dark.onnx", "--overlay", "--coco", "--output")
     for name in ("cluster", "threads"):
-        arguments = ["segment", "scans", "--model", "dark.onnx", "--overlay", "--output", str(tmp_path / name)]
-        monkeypatch.setattr(sys, "argv", arguments)
-        with pytest.raises(SystemExit, match=r"1 of .* images could not be read"):
+        monkeypatch.setattr(sys, "argv", [*arguments, str(tmp_path / name)])
+        with pytest.raises(SystemExit, match=r"2 of .* images could not be read"):
             segment.main()
         monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
-    assert contents(tmp_path / "cluster").keys() > {"findings.csv", "benign/benign (1).png"}
-    assert contents(tmp_path / "cluster") == contents(tmp_path / "threads")
+    made = contents(tmp_path / "cluster")
+    assert made.keys() > {"benign/benign (1).png", "clip_frames/00003.png", "clip_overlay.mp4", "loop_frames/00003.png"}
+    assert made.keys() > {"annotations.json", "findings.csv", "findings.json"}
+    assert made == contents(tmp_path / "threads")
 
 
 def test_the_work_of_a_worker_that_is_killed_is_done_by_another(on_cluster: Path) -> None:
@@ -337,32 +344,100 @@ def test_storage_that_a_worker_does_not_see_is_told(empty: Cluster, tmp_path: Pa
             list(map_on_all_machines(read_grey, [Path("scans/scan.png")]))
 
 
-def test_a_scheduler_that_goes_leaves_nothing_and_the_next_run_goes_on(
-    start: Start, phantom: Path, running: tuple[str, Path], tmp_path: Path
-) -> None:
-    shutil.copytree(running[1] / phantom, tmp_path / phantom)
-    table = pd.read_csv(tmp_path / phantom / "cases.csv")
-    pd.concat([table] * 100).to_csv(tmp_path / phantom / "cases.csv", index=False)
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
-    address, scheduler = start_scheduler(start, tmp_path)
-    start_workers(start, address, tmp_path)
+PREPARE = (sys.executable, "-m", "stages.prepare")
+
+
+def start_preparing(folder: Path, phantom: Path, address: str) -> tuple[subprocess.Popen[str], Callable[[], None]]:
+    """The stage `prepare` on a cluster, of a phantom whose images are named a hundred times over, once it has written
+    some, and what names them once from then on.
+    """
+    shutil.copytree(phantom, folder / "data/raw")
+    shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
+    table = pd.read_csv(phantom / "cases.csv")
+    pd.concat([table] * 100).to_csv(folder / "data/raw/cases.csv", index=False)
     variables = os.environ | {"PYTHONPATH": str(ROOT), "DASK_SCHEDULER_ADDRESS": address}
-    prepare = (sys.executable, "-m", "stages.prepare")
-    preparing = subprocess.Popen(prepare, cwd=tmp_path, env=variables, stderr=subprocess.PIPE, text=True)
-    images = tmp_path / "data" / ".partial-prepared" / "images.npy"
+    # The seconds for which a scheduler that went is sought.
+    variables |= {"DASK_DISTRIBUTED__COMM__TIMEOUTS__CONNECT": "5s"}
+    # Where the tests run in the background of a shell, they ignore Ctrl-C, and so would it.
+    command = ("env", "--default-signal=INT", *PREPARE)
+    preparing = subprocess.Popen(
+        command, cwd=folder, env=variables, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+    images = folder / "data" / ".partial-prepared" / "images.npy"
     while not images.exists() or images.stat().st_size < 10_000:
         assert preparing.poll() is None
         time.sleep(0.01)
+    return preparing, lambda: table.to_csv(folder / "data/raw/cases.csv", index=False)
+
+
+def assert_nothing_is_left(folder: Path) -> None:
+    assert [path.name for path in (folder / "data").iterdir()] == ["raw"]
+    assert not list(folder.glob(".partial-*"))
+
+
+def test_a_scheduler_that_goes_leaves_nothing_and_the_next_run_goes_on(
+    start: Start, phantom: Path, running: tuple[str, Path], tmp_path: Path
+) -> None:
+    address, scheduler = start_scheduler(start, tmp_path)
+    start_workers(start, address, tmp_path)
+    preparing, shorten = start_preparing(tmp_path, running[1] / phantom, address)
     kill(scheduler)
     _, told = preparing.communicate(timeout=90)
     assert preparing.returncode == 1
     assert told.splitlines()[-1].startswith(f"error: the cluster at {address}: the scheduler is gone.")
     assert "Traceback" not in told
-    assert [path.name for path in (tmp_path / "data").iterdir()] == ["raw"]
-    assert not list(tmp_path.glob(".partial-*"))
-    table.to_csv(tmp_path / phantom / "cases.csv", index=False)
-    run(tmp_path, *prepare, PYTHONPATH=str(ROOT))
-    assert np.load(tmp_path / "data/prepared/images.npy").shape[0] == len(table)
+    assert_nothing_is_left(tmp_path)
+    shorten()
+    run(tmp_path, *PREPARE, PYTHONPATH=str(ROOT))
+    assert np.load(tmp_path / "data/prepared/images.npy").shape[0] == 20
+
+
+def under_way(address: str) -> int:
+    """How many tasks a cluster has, those included that nobody waits for any more."""
+    with Client(address, set_as_default=False) as client:
+        known = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+        return known + sum(client.run(lambda dask_worker: len(dask_worker.state.executing)).values())
+
+
+def test_ctrl_c_leaves_nothing_and_frees_the_workers_for_the_next_run(
+    empty: Cluster, phantom: Path, running: tuple[str, Path]
+) -> None:
+    address, folder, start = empty
+    start_workers(start, address, folder)
+    preparing, shorten = start_preparing(folder, running[1] / phantom, address)
+    os.killpg(preparing.pid, signal.SIGINT)
+    _, told = preparing.communicate(timeout=30)
+    assert (preparing.returncode, told.splitlines()[-1]) == (-signal.SIGINT, "KeyboardInterrupt")
+    assert_nothing_is_left(folder)
+    shorten()
+    run(folder, *PREPARE, PYTHONPATH=str(ROOT), DASK_SCHEDULER_ADDRESS=address)
+    assert under_way(address) == 0
+    assert np.load(folder / "data/prepared/images.npy").shape[0] == 20
+
+
+def test_segmenting_that_is_stopped_leaves_whole_masks_alone(on_cluster: Path) -> None:
+    (on_cluster / "many").mkdir()
+    # Large, so that the workers are amidst one when the command stops, and go on with it.
+    write_png(on_cluster / "many" / "00.png", np.random.default_rng(0).integers(0, 256, (2000, 2000), np.uint8))
+    for number in range(1, 40):
+        (on_cluster / "many" / f"{number:02}.png").hardlink_to(on_cluster / "many" / "00.png")
+    write_dark_network(on_cluster / "dark.onnx")
+    variables = os.environ | {"PYTHONPATH": str(ROOT)}
+    command = ("env", "--default-signal=INT", sys.executable, "-m", "commands.segment", "many", "--model", "dark.onnx")
+    segmenting = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
+    while not list(on_cluster.glob("segmented/[!.]*.png")):
+        assert segmenting.poll() is None
+        time.sleep(0.01)
+    segmenting.send_signal(signal.SIGINT)
+    _, told = segmenting.communicate(timeout=30)
+    assert segmenting.returncode == 1
+    assert "error: stopped; " in told
+    while under_way(os.environ["DASK_SCHEDULER_ADDRESS"]):
+        time.sleep(0.1)
+    made = [path.name for path in (on_cluster / "segmented").iterdir()]
+    assert sorted(made)[-2:] == ["findings.csv", "findings.json"]
+    assert 3 <= len(made) < 40
+    assert not [name for name in made if name.startswith(".")]
 
 
 def test_the_stages_leave_a_run_as_it_is(working_copy: Path, start: Start) -> None:
