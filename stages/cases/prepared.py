@@ -37,6 +37,8 @@ class Prepared:
 
         Nothing of the arrays stays in this process's memory, however many rows are read one after another.
         """
+        for array in (self.images, self.masks):
+            _announce(array, rows)
         copies = self.images[rows], self.masks[rows]
         for array in (self.images, self.masks):
             _give_back(array)
@@ -58,6 +60,15 @@ class Prepared:
     def size(self) -> int:
         """Side of the square grid in pixels."""
         return self.images.shape[1]
+
+
+def _announce(array: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
+    # Else the system fetches row after row, and with each what surrounds it on the disk, up to megabytes.
+    if isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_WILLNEED"):
+        for row in rows:
+            start = array.offset % mmap.ALLOCATIONGRANULARITY + int(row) * array.strides[0]
+            page = start - start % mmap.PAGESIZE
+            array.base.madvise(mmap.MADV_WILLNEED, page, start + array.strides[0] - page)
 
 
 def _give_back(array: NDArray[np.uint8]) -> None:

@@ -1,6 +1,7 @@
 """Batches read from memory-mapped arrays, so that memory doesn't grow with the number of images."""
 
 import math
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,6 +36,9 @@ class Batches(keras.utils.PyDataset):
 
     Of several devices each takes as many images of a batch. A last batch that cannot be divided so is repeated until it
     can, and weights, float32 [batch], make each image of the epoch count once.
+
+    While a batch is computed, the next one is read. TensorFlow reads nothing ahead where it is to be deterministic, and
+    the workers of Keras keep what they read of an epoch that broke off for the next one, which has another order.
     """
 
     def __init__(
@@ -49,6 +53,8 @@ class Batches(keras.utils.PyDataset):
         self._prepared, self._rows, self._batch, self._seed, self._shard = prepared, rows, batch, seed, shard
         self._classes = prepared.classes
         self._order = rows
+        self._reader = ThreadPoolExecutor(1, "batches")
+        self._ahead: dict[int, Future[tuple[Any, ...]]] = {}
 
     def __len__(self) -> int:
         """The number of batches of an epoch."""
@@ -60,6 +66,12 @@ class Batches(keras.utils.PyDataset):
 
         With several devices followed by None, which stands for targets, and the weights.
         """
+        asked = self._ahead.get(index) or self._reader.submit(self._part, index)
+        following = index + 1
+        self._ahead = {following: self._reader.submit(self._part, following)} if following < len(self) else {}
+        return asked.result()
+
+    def _part(self, index: int) -> tuple[Any, ...]:
         rows = self._order[index * self._batch : (index + 1) * self._batch]
         if self._shard.devices == 1:
             return (self._read(rows),)
@@ -97,3 +109,4 @@ class Batches(keras.utils.PyDataset):
         """Draw the order of an epoch, counted from 0."""
         if self._seed is not None:
             self._order = np.random.default_rng((self._seed, epoch)).permutation(self._rows)
+            self._ahead = {}

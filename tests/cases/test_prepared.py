@@ -1,3 +1,4 @@
+import os
 import re
 import sys
 from pathlib import Path
@@ -32,6 +33,21 @@ def test_rows_are_read_in_the_order_asked_for(prepared: Prepared) -> None:
     images, masks = prepared.read(np.array([300, 7]))
     assert images[:, 0, 0].tolist() == [300 % 256, 7]
     assert masks[:, -1, -1].tolist() == [0, 1]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what the disk gave to a process")
+def test_of_a_disk_no_more_is_read_than_asked_for(prepared: Prepared, tmp_path: Path) -> None:
+    def given() -> int:
+        return int(re.findall(r"read_bytes: (\d+)", Path("/proc/self/io").read_text())[0])
+
+    for name in (IMAGES, MASKS):
+        with (tmp_path / name).open("rb") as file:
+            os.fsync(file.fileno())
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    rows, before = np.arange(0, COUNT, COUNT // 8), given()
+    prepared.read(rows)
+    # Nothing, where the files lie in memory.
+    assert given() - before < 1.5 * 2 * len(rows) * SIZE**2
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells what of a process's memory is of files")

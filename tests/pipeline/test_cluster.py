@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -395,8 +396,9 @@ def test_a_scheduler_that_goes_leaves_nothing_and_the_next_run_goes_on(
 def under_way(address: str) -> int:
     """How many tasks a cluster has, those included that nobody waits for any more."""
     with Client(address, set_as_default=False) as client:
-        known = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
-        return known + sum(client.run(lambda dask_worker: len(dask_worker.state.executing)).values())
+        known: Any = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+        executing: Any = client.run(lambda dask_worker: len(dask_worker.state.executing))
+    return known + sum(executing.values())
 
 
 def test_ctrl_c_leaves_nothing_and_frees_the_workers_for_the_next_run(

@@ -1,8 +1,11 @@
+import threading
+
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from stages.cases.letterbox import Letterbox
 from stages.cases.prepared import Prepared
@@ -48,6 +51,29 @@ def test_the_order_of_an_epoch_depends_on_seed_and_number_alone() -> None:
     assert epoch(3, seed=1, before=0) != epoch(4, seed=1, before=0)
     assert epoch(3, seed=1, before=0) != epoch(3, seed=2, before=0)
     assert sorted(epoch(3, seed=1, before=0)) == list(range(40))
+
+
+def test_the_next_batch_is_read_before_it_is_asked_for() -> None:
+    whole, read = prepared(12), [threading.Event() for _ in range(12)]
+
+    class Watched(Prepared):
+        def read(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+            read[rows[0]].set()
+            return super().read(rows)
+
+    batches = Batches(Watched(whole.images, whole.masks, whole.index), np.arange(12), batch=4)
+    assert batches[0][0][3].tolist() == whole.classes[:4].tolist()
+    assert read[4].wait(timeout=30)
+    assert not read[8].is_set()
+
+
+def test_what_was_read_ahead_of_an_epoch_that_broke_off_is_not_shown() -> None:
+    batches, fresh = (Batches(prepared(40), np.arange(40), batch=8, seed=1) for _ in range(2))
+    batches.start_epoch(0)
+    assert len(batches[0][0]) == 4
+    for either in (batches, fresh):
+        either.start_epoch(1)
+    assert [rows_of(batches)[8:16], rows_of(batches)] == [rows_of(fresh)[8:16], rows_of(fresh)]
 
 
 def test_a_small_last_batch_is_left_out_of_training_where_there_is_a_full_one() -> None:
