@@ -3,11 +3,11 @@
     uv run python benchmarks/reading.py --images 100000
 
 Writes prepared arrays of as many images of noise to `--folder`, on the disk to be measured, 13 GB of 100,000, and
-trains the network of params.yaml on images drawn from all over them, in rounds: with nothing of the arrays in the
-system's page cache, with all of it there, and with that and each batch held up for half of the time that a step took.
-Prints for each the images per second and what the disk gave, and at the end their ratios and how much the memory of the
-process grew since the first steps. The last ratio is 1 where batches are read while the device computes, and 0.67 where
-it waits for them. Then the reading alone, and the unpacking of masks, were they packed to bits. Linux only.
+trains the network of params.yaml on images drawn from all over them. Of three steps in turn the first takes images that
+the system has to fetch from the disk, the second such as it has in memory, and the third the same, but held up for half
+a step. Prints the median images per second of each, and their ratios to the second: 1 where a batch is read while the
+device computes, and for the third 0.67 where the device waits for it. Then how much the memory of the process grew
+since the first steps; the reading alone; and the unpacking of masks, were they packed to bits. Linux only.
 """
 
 import argparse
@@ -15,8 +15,8 @@ import os
 import re
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import keras
@@ -36,17 +36,30 @@ from stages.training.trainer import Trainer
 
 SIZE = 256
 WARM_UP = 8
+KINDS = ("disk", "memory", "held up")
 
 
-class HeldUp(Batches):
-    """Batches that take some seconds more to read."""
+class Mixed(Batches):
+    """Batches of each of KINDS in turn."""
 
-    seconds = 0.0
+    held_up = 0.0
 
-    def __getitem__(self, index: int) -> tuple[Any, ...]:
-        """The batch, late."""
-        time.sleep(self.seconds)
-        return super().__getitem__(index)
+    def _part(self, index: int) -> tuple[Any, ...]:
+        if index % len(KINDS) == KINDS.index("held up"):
+            time.sleep(self.held_up)
+        return super()._part(index)
+
+
+class Clock(keras.callbacks.Callback):
+    """The moments at which steps end."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ended: list[float] = []
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Note the moment."""
+        self.ended.append(time.perf_counter())
 
 
 def write_arrays(folder: Path, images: int) -> None:
@@ -68,15 +81,12 @@ def write_arrays(folder: Path, images: int) -> None:
     os.sync()
 
 
-def set_cached(folder: Path, cached: bool) -> None:
-    """Have all of the arrays in the system's page cache, or nothing."""
+def set_cached(prepared: Prepared, folder: Path, rows: NDArray[np.int64]) -> None:
+    """Have some rows of the arrays in the system's page cache, and nothing else of them."""
     for name in (IMAGES, MASKS):
         with (folder / name).open("rb") as file:
-            if cached:
-                while file.read(1 << 24):
-                    pass
-            else:
-                os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+            os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
+    prepared.read(rows)
 
 
 def resident() -> dict[str, float]:
@@ -90,87 +100,76 @@ def from_disk() -> int:
     return int(re.findall(r"read_bytes: (\d+)", Path("/proc/self/io").read_text())[0])
 
 
-class Training:
-    """The network of params.yaml, trained on rows drawn from all over the arrays, none of them twice."""
-
-    def __init__(self, folder: Path, rounds: int, steps: int) -> None:
-        loaded = load(Params)
-        hardware = device.configure(loaded.hardware, loaded.seed)
-        self.prepared, self.batch = Prepared.open(folder), loaded.train.batch
-        self._drawn = iter(np.random.default_rng(0).permutation(len(self.prepared.images)))
-        network = attention_unet(SIZE, loaded.network, loaded.seed)
-        self._trainer = Trainer(network, loaded.augment, loaded.train.class_weight, loaded.seed)
-        adam = optimizer(loaded.train, 3 * rounds * steps + WARM_UP, hardware.precision)
-        self._trainer.compile(adam, jit_compile=keras.backend.backend() == "jax")
-
-    def rows(self, steps: int) -> NDArray[np.int64]:
-        """The rows of as many steps, which were not drawn before."""
-        return np.fromiter(self._drawn, np.int64, steps * self.batch)
-
-    def run(self, steps: int, held_up: float = 0.0) -> tuple[float, float]:
-        """Seconds a step, and MiB that the disk gave for it."""
-        batches = HeldUp(self.prepared, self.rows(steps), self.batch)
-        batches.seconds = held_up
-        given, start = from_disk(), time.perf_counter()
-        self._trainer.fit(batches, shuffle=False, verbose=0)
-        return (time.perf_counter() - start) / steps, (from_disk() - given) / steps / 2**20
+def trainer_of(loaded: Params, steps: int) -> Trainer:
+    """The network of params.yaml, to be trained for some steps."""
+    hardware = device.configure(loaded.hardware, loaded.seed)
+    trainer = Trainer(
+        attention_unet(SIZE, loaded.network, loaded.seed), loaded.augment, loaded.train.class_weight, loaded.seed
+    )
+    adam = optimizer(loaded.train, steps, hardware.precision)
+    trainer.compile(adam, jit_compile=keras.backend.backend() == "jax")
+    return trainer
 
 
-def measure_training(training: Training, folder: Path, rounds: int, steps: int) -> None:
-    """Print images per second in each round, the ratios and the memory."""
-    training.run(WARM_UP)
-    before = resident()
-    ratios: dict[str, list[float]] = {"disk": [], "held up": []}
-    for _ in range(rounds):
-        set_cached(folder, False)
-        disk, given = training.run(steps)
-        print(f"disk: {training.batch / disk:.1f} images/s, {given:.2f} MiB a step from the disk", flush=True)
-        set_cached(folder, True)
-        memory, given = training.run(steps)
-        print(f"memory: {training.batch / memory:.1f} images/s, {given:.2f} MiB a step from the disk", flush=True)
-        held_up, _ = training.run(steps, memory / 2)
-        print(f"memory, held up by {memory / 2:.2f} s a step: {training.batch / held_up:.1f} images/s", flush=True)
-        ratios["disk"].append(memory / disk)
-        ratios["held up"].append(memory / held_up)
-    for name, found in ratios.items():
-        print(f"{name} / memory: {median(found):.2f} ({min(found):.2f} to {max(found):.2f})")
+def measure_training(prepared: Prepared, folder: Path, steps: int) -> None:
+    """Print images per second of each kind of step, what the disk gave, and the memory."""
+    loaded = load(Params)
+    batch = loaded.train.batch
+    trainer = trainer_of(loaded, steps)
+    drawn = np.random.default_rng(0).permutation(len(prepared.images))
+    rows = drawn[: steps * batch]
+
+    def run(rows: NDArray[np.int64], held_up: float) -> NDArray[np.float64]:
+        batches, clock = Mixed(prepared, rows, batch), Clock()
+        batches.held_up = held_up
+        trainer.fit(batches, shuffle=False, verbose=0, callbacks=[clock])
+        return np.diff(clock.ended, prepend=np.nan)
+
+    half = float(np.nanmedian(run(drawn[-WARM_UP * batch :], 0.0))) / 2
+    kinds = np.arange(steps) % len(KINDS)
+    set_cached(prepared, folder, rows[np.repeat(kinds, batch) != KINDS.index("disk")])
+    before, given = resident(), from_disk()
+    seconds = run(rows, half)
+    given = (from_disk() - given) / np.count_nonzero(kinds == KINDS.index("disk")) / 2**20
+    found = [float(np.nanmedian(seconds[kinds == kind])) for kind in range(len(KINDS))]
+    for name, median in zip(KINDS, found, strict=True):
+        print(f"{name}: {batch / median:.1f} images/s, {found[KINDS.index('memory')] / median:.2f} of memory's")
+    print(f"held up by {half:.2f} s; the disk gave {given:.2f} MiB a step of that kind")
     print(", ".join(f"{kind} {value:.0f} MiB ({value - before[kind]:+.0f})" for kind, value in resident().items()))
 
 
-def measure_reading(training: Training, folder: Path, rounds: int, steps: int) -> None:
+def measure_reading(prepared: Prepared, folder: Path, batch: int, steps: int) -> None:
     """Print the milliseconds in which a batch is read alone, and its masks unpacked, were they packed to bits."""
-    found: dict[str, list[float]] = {"disk": [], "memory": [], "unpacking": []}
-    for _ in range(rounds):
-        for where in ("disk", "memory"):
-            set_cached(folder, where == "memory")
-            batches = Batches(training.prepared, training.rows(steps), training.batch)
+    rows = np.random.default_rng(1).permutation(len(prepared.images))[: steps * batch].reshape(steps, batch)
+    packed = np.zeros((batch, SIZE, SIZE // 8), np.uint8)
+    set_cached(prepared, folder, rows[0])
+    measured: dict[str, Callable[[NDArray[np.int64]], object]] = {
+        "from the disk": prepared.read,
+        "from memory": prepared.read,
+        "masks unpacked": lambda _: np.unpackbits(packed, axis=-1),
+    }
+    for name, work in measured.items():
+        seconds = []
+        for some in rows[1:]:
             start = time.perf_counter()
-            for index in range(steps):
-                batches[index]
-            found[where].append((time.perf_counter() - start) / steps)
-        packed = np.zeros((training.batch, SIZE, SIZE // 8), np.uint8)
-        start = time.perf_counter()
-        for _ in range(steps):
-            np.unpackbits(packed, axis=-1)
-        found["unpacking"].append((time.perf_counter() - start) / steps)
-    for name, seconds in found.items():
-        print(f"a batch, {name}: {1000 * median(seconds):.2f} ms")
+            work(some)
+            seconds.append(time.perf_counter() - start)
+        print(f"a batch, {name}: {1000 * np.median(seconds):.2f} ms")
 
 
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--images", type=int, default=20_000)
-    parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--steps", type=int, default=60, help="steps of each training")
+    parser.add_argument("--steps", type=int, default=150, help="steps of all three kinds together")
     parser.add_argument("--folder", type=Path, help="where to write the arrays; by default that of temporary files")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         write_arrays(folder, arguments.images)
-        training = Training(folder, arguments.rounds, arguments.steps)
-        measure_training(training, folder, arguments.rounds, arguments.steps)
-        measure_reading(training, folder, arguments.rounds, arguments.steps)
+        prepared = Prepared.open(folder)
+        measure_training(prepared, folder, arguments.steps)
+        measure_reading(prepared, folder, 8, arguments.steps)
 
 
 if __name__ == "__main__":
