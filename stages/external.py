@@ -8,10 +8,10 @@ metrics/external.json (figures, and by what they differ from the internal test).
 no network is loaded, nor what they need.
 """
 
+import functools
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -108,15 +108,22 @@ def score_set(name: str, cases: Sequence[Case], networks: "Ensemble", fitted: Fi
     """The scores of the images of a set, and the pixels [2, 256] of each level."""
     scored = []
     for predictions in predict_together(networks, cases, name):
-        scored += map_on_all_cores(partial(score, fitted), predictions)
+        scored += map_on_all_cores(functools.partial(score, fitted), predictions)
     scores = add_scores(pd.DataFrame([row for rows, _ in scored for row in rows]))
     scores["kind"] = classify(scores)
     return scores, np.sum([levels for _, levels in scored], axis=0)
 
 
-def evaluate_set(
-    name: str, archive: str, networks: "Ensemble", fitted: Fitted, loaded: Params
-) -> tuple[pd.DataFrame, dict[str, Any]]:
+@functools.cache
+def opened_networks() -> "Ensemble":
+    """The networks of all folds, opened when they are first asked for."""
+    # Here alone: Keras and its backend take seconds and hundreds of megabytes, for nothing where a set is refused.
+    from stages.network import ensemble  # noqa: PLC0415
+
+    return ensemble.Ensemble.open(load(ensemble.Settings))
+
+
+def evaluate_set(name: str, archive: str, fitted: Fitted, loaded: Params) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The scores of a set, and what its figures can't be told from: images left out, and the calibration error."""
     with tempfile.TemporaryDirectory(dir=RAW.parent, prefix=".partial-") as folder:
         root = Path(folder) / "raw"
@@ -129,7 +136,7 @@ def evaluate_set(
         if new.empty:
             raise UserError(f"external.{name}: all {len(cases)} images repeat some of data/raw. Name another set.")
         chosen = [cases[place] for place in new["place"]]
-        scores, levels = score_set(name, chosen, networks, fitted)
+        scores, levels = score_set(name, chosen, opened_networks(), fitted)
     left_out = sorted({case.id for case in cases} - set(new["id"]))
     facts = {"left out": left_out, "calibration error": figures.reliability(*levels)[1]}
     return scores.merge(new.drop(columns="place"), on="id", validate="many_to_one"), facts
@@ -137,19 +144,15 @@ def evaluate_set(
 
 def evaluate_all(loaded: Params) -> tuple[pd.DataFrame, dict[str, Any]]:
     """The scores of all sets, and the figures of each."""
-    # Here alone, since it loads Keras and its backend: seconds and hundreds of megabytes.
-    from stages.network import ensemble  # noqa: PLC0415
-
-    networks = ensemble.Ensemble.open(load(ensemble.Settings))
     fitted = read_fitted(POSTPROCESS, ALL)
     internal = json.loads(figures.FIGURES.read_text(encoding="utf-8"))["test"]
     test = PairedTest(loaded.intervals.draws, loaded.intervals.confidence, loaded.seed)
     tables, found = [], {}
     for name, archive in loaded.external.items():
-        scores, facts = evaluate_set(name, archive, networks, fitted, loaded)
+        scores, facts = evaluate_set(name, archive, fitted, loaded)
         summary = figures.summarise(scores, test)
         tables.append(scores)
-        found[name] = facts | {"networks": len(networks.networks)} | summary | {"fall": falls(internal, summary)}
+        found[name] = facts | {"networks": len(loaded.split.run)} | summary | {"fall": falls(internal, summary)}
     return pd.concat(tables), found
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT, attempt, run
+from conftest import ROOT, MadeOnce, attempt, commit, run
 
 from stages.cases.raw import RAW, Case, find_case, read_cases, write_table
 from stages.sources.phantom import Scanner, write_phantom
@@ -25,23 +25,31 @@ def adopt(case: Case, folder: Path) -> Case:
     return find_case(folder, case.cls, other.id)
 
 
-@pytest.fixture(scope="module")
-def tested(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny run with two external sets: another scanner's, and 20 other images with 3 of the run's own."""
-    copy = shutil.copytree(clone, tmp_path_factory.mktemp("external") / "run")
-    for name, scanner in (("sector", SECTOR), ("mixed", None)):
-        folder = copy / name
-        folder.mkdir()
-        cases = write_phantom(folder, 20, 9, scanner) if scanner else write_phantom(folder, 20, 8)
-        if not scanner:
-            cases += [adopt(case, folder) for case in read_cases(copy / RAW)[:3]]
-        write_table(folder, cases)
-    values = yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))
-    values["external"] = {"sector": "sector", "mixed": "mixed"}
-    (copy / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    for stage in ("external", "report"):
-        run(copy, sys.executable, "-m", f"stages.{stage}")
-    return copy
+def name_sets(folder: Path, **sets: str) -> None:
+    """Name external sets in the params of a run."""
+    values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
+    (folder / "params.yaml").write_text(yaml.safe_dump(values | {"external": sets}), encoding="utf-8")
+
+
+@pytest.fixture(scope="session")
+def tested(clone: Path, made_once: MadeOnce) -> Path:
+    """The tiny run with two external sets, committed: another scanner's, and 12 new images with 3 of the run's own."""
+
+    def make(copy: Path) -> None:
+        shutil.copytree(clone, copy)
+        for name, scanner in (("sector", SECTOR), ("mixed", None)):
+            folder = copy / name
+            folder.mkdir()
+            cases = write_phantom(folder, 12, 9, scanner) if scanner else write_phantom(folder, 12, 8)
+            if not scanner:
+                cases += [adopt(case, folder) for case in read_cases(copy / RAW)[:3]]
+            write_table(folder, cases)
+        name_sets(copy, sector="sector", mixed="mixed")
+        for stage in ("external", "report"):
+            run(copy, sys.executable, "-m", f"stages.{stage}")
+        commit(copy, "External sets")
+
+    return made_once("external", make)
 
 
 def test_without_a_set_nothing_is_scored(clone: Path) -> None:
@@ -65,7 +73,7 @@ def test_images_of_the_run_are_left_out_and_told(tested: Path) -> None:
     assert found["sector"]["left out"] == []
     assert found["mixed"]["left out"] == [f"known {case.id}" for case in read_cases(tested / RAW)[:3]]
     assert scores[["subset", "stage"]].value_counts().to_dict() == {
-        (name, stage): 20 for name in ("sector", "mixed") for stage in ("before", "after")
+        (name, stage): 12 for name in ("sector", "mixed") for stage in ("before", "after")
     }
 
 
@@ -80,7 +88,7 @@ def test_figures_follow_from_the_scores_and_tell_the_fall(tested: Path) -> None:
     assert fall["internal"] == internal["after"]["lesion"]["mean per image"]["dice"]["value"]
     assert fall["value"] == pytest.approx(fall["external"] - fall["internal"], abs=1e-4)
     assert fall["low"] <= fall["value"] <= fall["high"]
-    assert sum(found["error kinds"]["after"].values()) == 20
+    assert sum(found["error kinds"]["after"].values()) == 12
     assert 0 <= found["calibration error"] <= 1
 
 
@@ -89,17 +97,14 @@ def test_the_report_the_model_card_and_compare_tell_of_the_sets(tested: Path) ->
         text = (tested / "metrics" / file).read_text(encoding="utf-8")
         assert "External test sets" in text
         assert "sector" in text
-    run(tested, "git", "add", "--all")
-    run(tested, "git", "commit", "--quiet", "--message", "External sets")
     printed = run(tested, sys.executable, "-m", "commands.compare", "HEAD", "HEAD")
     assert {"sector", "mixed"} <= {line.split()[0] for line in printed.splitlines() if line}
 
 
-def test_a_set_that_cannot_be_used_is_refused_by_name(tested: Path) -> None:
-    before = (tested / "params.yaml").read_text(encoding="utf-8")
+def test_a_set_that_cannot_be_used_is_refused_by_name_before_a_network_is_opened(working_copy: Path) -> None:
+    shutil.rmtree(working_copy / "models")
     for archive, told in (("nowhere", "external.bad: nowhere does not exist"), ("data/raw", "all 24 images repeat")):
-        (tested / "params.yaml").write_text(before.replace("sector: sector", f"bad: {archive}"), encoding="utf-8")
-        done = attempt(tested, sys.executable, "-m", "stages.external")
+        name_sets(working_copy, bad=archive)
+        done = attempt(working_copy, sys.executable, "-m", "stages.external")
         assert done.returncode == 1
         assert told in done.stderr
-    (tested / "params.yaml").write_text(before, encoding="utf-8")
