@@ -29,7 +29,8 @@ def with_experiment(clone: Path, made_once: MadeOnce) -> Path:
 
     def make(copy: Path) -> None:
         shutil.copytree(clone, copy)
-        dvc(copy, "exp", "run", "--name", "other", "-S", "postprocess.threshold=[0.9]", "-S", "postprocess.peak=[0]")
+        settings = ("-S", "postprocess.threshold=[0.9]", "-S", "postprocess.peak=[0]")
+        dvc(copy, "exp", "run", "--name", "other", *settings, "evaluate")
         run(copy, "git", "checkout", "--quiet", "--force", "HEAD")
 
     return made_once("experiment", make)
