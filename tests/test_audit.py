@@ -5,7 +5,7 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import Write
+from conftest import MadeOnce, Write
 from pydantic import ValidationError
 
 from stages import audit, download
@@ -35,15 +35,18 @@ def tabulate(figures: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> tuple[pd.DataFrame, pd.DataFrame]:
+def planted(made_once: MadeOnce) -> tuple[pd.DataFrame, pd.DataFrame]:
     """What was planted in a phantom of 150 images, and what the audit says of it."""
-    checkout = tmp_path_factory.mktemp("phantom")
-    (checkout / RAW).mkdir(parents=True)
-    write_table(checkout / RAW, download.write_phantom(checkout / RAW, 150, seed=5))
-    shutil.copyfile("params.yaml", checkout / "params.yaml")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(checkout)
-        audit.main()
+
+    def make(checkout: Path) -> None:
+        (checkout / RAW).mkdir(parents=True)
+        write_table(checkout / RAW, download.write_phantom(checkout / RAW, 150, seed=5))
+        shutil.copyfile("params.yaml", checkout / "params.yaml")
+        with pytest.MonkeyPatch.context() as patch:
+            patch.chdir(checkout)
+            audit.main()
+
+    checkout = made_once("audited", make)
     assert sorted(path.name for path in (checkout / "data").iterdir()) == ["groups.csv", "raw"]
     table = pd.read_csv(checkout / GROUPS).astype(dict.fromkeys(FLAGS, bool))
     return pd.read_csv(checkout / RAW / "planted.csv"), table

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import run
+from conftest import MadeOnce, run
 from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
@@ -40,19 +40,22 @@ def page(browser: Chrome, report: Path) -> Chrome:
     return opened(browser, report)
 
 
-@pytest.fixture(scope="module")
-def small_run(clone: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="session")
+def small_run(clone: Path, made_once: MadeOnce) -> Path:
     """The tiny run as if a group of six images and six flagged ones were in it, its report of 4 pictures a section."""
-    copy = shutil.copytree(clone, tmp_path_factory.mktemp("small") / "run")
-    values = yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))
-    values["report"]["gallery"] = 4
-    (copy / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
-    groups = pd.read_csv(copy / "data" / "groups.csv")
-    groups.loc[:5, ["frame", "similarity"]] = [100, 0.9]
-    groups.loc[6:11, "low_contrast"] = 1
-    groups.to_csv(copy / "data" / "groups.csv", index=False)
-    run(copy, sys.executable, "-m", "stages.report")
-    return copy
+
+    def make(copy: Path) -> None:
+        shutil.copytree(clone, copy)
+        values = yaml.safe_load((copy / "params.yaml").read_text(encoding="utf-8"))
+        values["report"]["gallery"] = 4
+        (copy / "params.yaml").write_text(yaml.safe_dump(values), encoding="utf-8")
+        groups = pd.read_csv(copy / "data" / "groups.csv")
+        groups.loc[:5, ["frame", "similarity"]] = [100, 0.9]
+        groups.loc[6:11, "low_contrast"] = 1
+        groups.to_csv(copy / "data" / "groups.csv", index=False)
+        run(copy, sys.executable, "-m", "stages.report")
+
+    return made_once("small-report", make)
 
 
 @pytest.fixture
