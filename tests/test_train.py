@@ -109,36 +109,23 @@ def test_training_learns_and_keeps_the_best_averaged_weights(tmp_path: Path) -> 
     assert len((tmp_path / "one.log").read_text().splitlines()) == 12
 
 
-def test_a_stopped_training_goes_on_and_ends_as_if_it_had_not_been_stopped(
+def test_training_stops_early_where_nothing_gets_better_and_a_stopped_one_ends_as_if_it_had_not_been_stopped(
     tiny: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    whole = fit(tiny, tmp_path / "whole")
-    for last_epoch in (2, 5):
+    patient = tiny.model_copy(update={"train": tiny.train.model_copy(update={"epochs": 200, "patience": 2})})
+    whole = fit(patient, tmp_path / "whole")
+    validation = curve(tmp_path / "whole", "val_lesion_dice")
+    assert 4 < len(validation) < 200
+    assert validation.argmax() == len(validation) - 1 - 2
+    # The second time after the best epoch.
+    for last_epoch in (2, len(validation) - 1):
         with pytest.raises(KeyboardInterrupt):
-            fit(tiny, tmp_path / "stopped", last_epoch=last_epoch)
-    resumed = fit(tiny, tmp_path / "stopped")
-    assert "going on after 4 epochs" in capsys.readouterr().out
+            fit(patient, tmp_path / "stopped", last_epoch=last_epoch)
+    resumed = fit(patient, tmp_path / "stopped")
+    assert f"going on after {len(validation) - 2} epochs" in capsys.readouterr().out
     assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True))
     for name in ("loss", "lesion_dice", "class_accuracy", "val_loss", "val_lesion_dice", "val_class_accuracy"):
         assert curve(tmp_path / "whole", name).equals(curve(tmp_path / "stopped", name))
-
-
-def test_training_stops_early_where_nothing_gets_better_stopped_in_between_or_not(tiny: Params, tmp_path: Path) -> None:
-    patient = tiny.model_copy(
-        update={
-            "network": tiny.network.model_copy(update={"dropout": 0.0}),
-            "train": tiny.train.model_copy(update={"epochs": 200, "patience": 2}),
-        }
-    )
-    whole = fit(patient, tmp_path / "whole")
-    validation = curve(tmp_path / "whole", "val_lesion_dice")
-    assert len(validation) < 200
-    assert validation.argmax() == len(validation) - 1 - 2
-    with pytest.raises(KeyboardInterrupt):
-        fit(patient, tmp_path / "stopped", last_epoch=len(validation) - 1)
-    resumed = fit(patient, tmp_path / "stopped")
-    assert len(curve(tmp_path / "stopped", "val_lesion_dice")) == len(validation)
-    assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True))
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
