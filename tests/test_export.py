@@ -1,4 +1,6 @@
+import functools
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,12 +9,12 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
-from conftest import dvc, run
 
 from stages.cases.letterbox import Letterbox
-from stages.export import Expected, check, differences
+from stages.export import Answer, Expected, check, differences
 from stages.network.inference import predict
 from stages.network.unet import Network, attention_unet
+from stages.pipeline.arrays import Grey
 from stages.pipeline.errors import UserError
 from stages.runtime.card import Card
 from stages.runtime.conversion import averaged, write_litert, write_onnx
@@ -20,7 +22,7 @@ from stages.runtime.litert import litert_predict
 from stages.runtime.network import digest, open_network
 from stages.scoring.answers import Fitted
 
-NETWORK = Network(encoder="none", stem=2, width=4, depth=3, decoder=(8, 8, 8, 8), dropout=0.2, class_head=True)
+NETWORK = Network(encoder="none", stem=2, width=8, depth=2, decoder=(8, 8, 8, 8), dropout=0.2, class_head=True)
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
 CARD = Card("tiny", "phantom", (0, 1), 32, True, ("benign", "malignant", "normal"), Fitted().to_json())
 
@@ -35,14 +37,35 @@ def replace_head(class_head: bool) -> Network:
     return NETWORK.model_copy(update={"class_head": class_head})
 
 
-@pytest.mark.parametrize(("suffix", "mirror"), [("onnx", False), ("onnx", True), ("tflite", True)])
-def test_the_file_says_what_keras_says(networks: list[keras.Model], tmp_path: Path, suffix: str, mirror: bool) -> None:
-    file = tmp_path / f"tiny.{suffix}"
-    card = replace(CARD, mirror=mirror)
-    write = write_onnx if suffix == "onnx" else write_litert
-    write(averaged(networks[:1], mirror, temperature=1.0), card, half=True, path=file)
-    answer = open_network(file).predict if suffix == "onnx" else litert_predict(file)
-    expected, logits = predict(networks[0], IMAGES, mirror)
+@pytest.fixture(scope="module")
+def exported(networks: list[keras.Model], tmp_path_factory: pytest.TempPathFactory) -> Callable[[bool, bool], Path]:
+    """Write the first network as ONNX, with the mirror image or without, its weights in float16 or not, once."""
+    folder = tmp_path_factory.mktemp("exported")
+
+    @functools.cache
+    def write(mirror: bool, half: bool) -> Path:
+        file = folder / f"{mirror}-{half}.onnx"
+        write_onnx(averaged(networks[:1], mirror, temperature=1.0), replace(CARD, mirror=mirror), half, file)
+        return file
+
+    return write
+
+
+@pytest.mark.parametrize("mirror", [False, True])
+def test_an_onnx_file_says_what_keras_says(
+    networks: list[keras.Model], exported: Callable[[bool, bool], Path], mirror: bool
+) -> None:
+    assert_same_answers(open_network(exported(mirror, True)).predict, networks[0], mirror)
+
+
+def test_a_litert_file_says_what_keras_says(networks: list[keras.Model], tmp_path: Path) -> None:
+    write_litert(averaged(networks[:1], True, temperature=1.0), CARD, half=True, path=tmp_path / "tiny.tflite")
+    assert_same_answers(litert_predict(tmp_path / "tiny.tflite"), networks[0], mirror=True)
+
+
+def assert_same_answers(answer: Callable[[Grey], Answer], network: keras.Model, mirror: bool) -> None:
+    """What a file says of IMAGES is what Keras says."""
+    expected, logits = predict(network, IMAGES, mirror)
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     for image, probability, classes in zip(IMAGES, expected, shares, strict=True):
         found, found_classes = answer(image)
@@ -64,17 +87,16 @@ def test_several_networks_are_averaged_and_none_of_them_needs_a_class_head(
 
 
 def test_a_file_takes_any_number_of_images_and_half_the_weights_are_half_as_large(
-    networks: list[keras.Model], tmp_path: Path
+    exported: Callable[[bool, bool], Path],
 ) -> None:
     sizes = []
     for half in (False, True):
-        write_onnx(averaged(networks[:1], True, 1.0), CARD, half, tmp_path / f"{half}.onnx")
-        model = onnx.load(tmp_path / f"{half}.onnx")
+        model = onnx.load(exported(True, half))
         sizes.append(sum(len(tensor.raw_data) for tensor in model.graph.initializer))
         shapes = [value.type.tensor_type.shape.dim[0].dim_param for value in (*model.graph.input, *model.graph.output)]
         assert shapes == ["batch"] * 3
     assert sizes[1] < 0.7 * sizes[0]
-    assert open_network(tmp_path / "True.onnx").card == CARD
+    assert open_network(exported(True, True)).card == CARD
 
 
 def expected(probability: int, share: float) -> Expected:
@@ -109,8 +131,3 @@ def test_the_run_exports_all_its_folds_and_proves_each_and_their_mean(clone: Pat
     fitted = json.loads((clone / "metrics/postprocess.json").read_text())
     assert (card.data, card.folds, card.size, card.mirror) == ("phantom", (0, 1), 64, True)
     assert card.postprocess == fitted.get("all", fitted["fold-0"])
-
-
-def test_exporting_again_makes_the_same_bytes(working_copy: Path) -> None:
-    dvc(working_copy, "repro", "--force", "--single-item", "export@onnx", PYTHONHASHSEED="7")
-    assert run(working_copy, "git", "status", "--porcelain") == ""
