@@ -73,8 +73,11 @@ TINY = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave what needs the tiny run to the end, so that one process makes it while the other has work to do."""
-    items.sort(key=lambda item: "clone" in getattr(item, "fixturenames", ()))
+    """Leave what needs the tiny run to the end, so that one process makes it while the other has work to do.
+
+    Before and after that what is marked `long` comes first, so that no process waits for it at the very end.
+    """
+    items.sort(key=lambda item: ("clone" in getattr(item, "fixturenames", ()), not item.get_closest_marker("long")))
 
 
 MadeOnce = Callable[[str, Callable[[Path], None]], Path]

@@ -64,6 +64,7 @@ os.scandir = Backward
 """
 
 
+@pytest.mark.long
 def test_a_clone_killed_thrice_makes_the_same_bytes_in_other_surroundings(git_clone: Path, tmp_path: Path) -> None:
     for output in ("data/.partial-raw", "data/.partial-prepared", "models/fold-0.checkpoint"):
         kill_repro(git_clone, (git_clone / output).exists, "train@0")

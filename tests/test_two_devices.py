@@ -47,6 +47,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.long
 def test_two_devices_train_one_network_together() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
