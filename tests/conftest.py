@@ -69,6 +69,18 @@ TINY = {
     "split": {"folds": 3, "run": [0, 1]},
     "network": {"stem": 2, "width": 4, "depth": 3},
     "train": {"epochs": 3},
+    # Each step of post-processing, with fewer values to try.
+    "postprocess": {
+        "smooth": [0, 0.01],
+        "threshold": [0.5, 0.3, 0.7],
+        "relative": [0, 0.5],
+        "peak": [0, 0.8],
+        "opening": [0, 0.01],
+        "closing": [0, 0.01],
+        "part_area": [0, 0.005],
+        "evidence": [0, 0.7],
+        "chance": [0, 0.1],
+    },
 }
 
 
