@@ -40,11 +40,15 @@ def configure(folder: Path, title: str, values: dict[str, str]) -> None:
     *settings, push = (shlex.split(line) for line in block.splitlines())
     assert push[-2:] == ["dvc", "push"]
     assert all(words[:3] == ["uv", "run", "dvc"] for words in settings)
-    # All in one process, since DVC takes seconds to load.
+    dvc_lines(folder, *(words[3:] for words in settings))
+
+
+def dvc_lines(folder: Path, *lines: list[str]) -> str:
+    """What several DVC commands print that have to succeed, in one process, since DVC takes seconds to load."""
     script = (
         "import json, sys; from dvc.cli import main; sys.exit(any([main(words) for words in json.loads(sys.argv[1])]))"
     )
-    run(folder, sys.executable, "-c", script, json.dumps([words[3:] for words in settings]))
+    return run(folder, sys.executable, "-c", script, json.dumps(lines))
 
 
 def free_port() -> int:
@@ -268,8 +272,7 @@ def test_what_is_pushed_is_pulled_elsewhere_damage_is_told_and_no_key_gets_into_
     assert "verify = true" in run(pusher, "git", "show", "HEAD:.dvc/config")
     dvc(pusher, "push")
     puller = new_clone("puller")
-    dvc(puller, "pull")
-    assert "up to date" in dvc(puller, "status")
+    assert "up to date" in dvc_lines(puller, ["pull"], ["status"])
     assert (puller / "models/fold-0.keras").read_bytes() == (pusher / "models/fold-0.keras").read_bytes()
     remote.damage()
     deceived = attempt(new_clone("deceived"), *DVC, "pull")
@@ -277,6 +280,7 @@ def test_what_is_pushed_is_pulled_elsewhere_damage_is_told_and_no_key_gets_into_
     assert "failed to pull" in deceived.stderr
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("remote", [Ssh], ids=["SSH"], indirect=True)
 def test_folds_trained_on_several_machines_are_evaluated_on_one_that_trains_none(
     pusher: Path, new_clone: Callable[[str], Path]
@@ -305,7 +309,7 @@ def test_folds_trained_on_several_machines_are_evaluated_on_one_that_trains_none
 def test_a_push_that_the_server_did_not_survive_is_completed_by_the_next(
     remote: Remote, pusher: Path, new_clone: Callable[[str], Path]
 ) -> None:
-    (pusher / "large").write_bytes(bytes(range(256)) * 2**19)
+    (pusher / "large").write_bytes(bytes(range(256)) * 2**17)
     dvc(pusher, "add", "--quiet", "large")
     commit(pusher, "Add something large")
     # Without it the client of S3 waits half a minute for the server to come back.
@@ -320,5 +324,4 @@ def test_a_push_that_the_server_did_not_survive_is_completed_by_the_next(
     remote.start()
     dvc(pusher, "push")
     puller = new_clone("puller")
-    dvc(puller, "pull")
-    assert "up to date" in dvc(puller, "status")
+    assert "up to date" in dvc_lines(puller, ["pull"], ["status"])
