@@ -5,12 +5,14 @@ are candidates. What has to be sorted is sorted in parts, so that time is near l
 memory hardly grows with it.
 """
 
-from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
+from stages.pipeline.engine import map_on_all_cores
 from stages.repeats.album import Album, Buckets, Rows
 from stages.repeats.features import MIRRORED
 
@@ -23,8 +25,8 @@ _FEWEST_VOTES = 4
 _MOST_CANDIDATES = 12
 
 # Descriptors hashed at a time, hashes sorted at a time, and images whose votes are counted at a time.
-_CHUNK = 2**16
-_HASHES = 2**19
+_CHUNK = 2**14
+_HASHES = 2**18
 _IMAGES = 2**10
 
 
@@ -33,9 +35,16 @@ def candidates(album: Album, seed: int, folder: Path) -> list[tuple[int, int, bo
 
     What has to be sorted lies in files of `folder` meanwhile.
     """
-    images, descriptors = len(album), album.descriptors
-    if not len(descriptors):
+    if not len(album.descriptors):
         return []
+    # One thread a core computes; more of the libraries' own would wait for one another.
+    with threadpool_limits(1, "blas"):
+        return _most_voted(_votes(album, seed, folder), len(album))
+
+
+def _votes(album: Album, seed: int, folder: Path) -> NDArray[np.int64]:
+    """The pairs that share enough hashes, as `_pairs_of_equal_codes` has them, and how many, [k, 2]."""
+    images, descriptors = len(album), album.descriptors
     centre, whitening = _whitening(descriptors)
     bits = int(np.ceil(np.log2(2 * len(descriptors)))) + _SPARE_BITS
     rng = np.random.default_rng(seed)
@@ -43,23 +52,25 @@ def candidates(album: Album, seed: int, folder: Path) -> list[tuple[int, int, bo
     votes = Buckets(folder, "votes", 2, -(-images // _IMAGES))
     for _ in range(_TABLES):
         planes = whitening @ rng.standard_normal((whitening.shape[1], bits), dtype=np.float32)
-        _add_hashes(hashes, album, 0, centre, planes)
-        # The hashes of the mirrored descriptors, without making these.
-        _add_hashes(hashes, album, images, centre[MIRRORED], planes[MIRRORED])
-        for part in hashes.taken():
-            found = _pairs_of_equal_codes(part[:, 0], part[:, 1], images)
-            votes.add(np.stack(np.unique(found, return_counts=True), axis=1))
-    return _most_voted(np.concatenate([_enough(part) for part in votes.taken()]), images)
+        for hashed in map_on_all_cores(partial(_hashes, album, centre, planes), _chunks(descriptors)):
+            hashes.add(hashed)
+        for shared in map_on_all_cores(partial(_shared, images), hashes.taken()):
+            votes.add(shared)
+    return np.concatenate([_enough(part) for part in votes.taken()])
 
 
-def _add_hashes(
-    hashes: Buckets, album: Album, first: int, centre: NDArray[np.float32], planes: NDArray[np.float32]
-) -> None:
-    """Add the hash of each descriptor, and the image that has it, counted from `first` on."""
-    for start in range(0, len(album.descriptors), _CHUNK):
-        codes = _hash(album.descriptors.read(start, start + _CHUNK), centre, planes)
-        owners = first + album.owners(start + np.arange(len(codes)))
-        hashes.add(np.stack([codes, owners], axis=1))
+def _chunks(descriptors: Rows) -> range:
+    """Where each chunk of the descriptors starts."""
+    return range(0, len(descriptors), _CHUNK)
+
+
+def _hashes(album: Album, centre: NDArray[np.float32], planes: NDArray[np.float32], start: int) -> NDArray[np.int64]:
+    """The hash of each descriptor of a chunk and the image that has it, and so for the mirrored ones, [2·k, 2]."""
+    described = album.descriptors.read(start, start + _CHUNK).astype(np.float32)
+    owners = album.owners(start + np.arange(len(described)))
+    # The hashes of the mirrored descriptors, without making these.
+    upright, mirrored = _hash(described, centre, planes), _hash(described, centre[MIRRORED], planes[MIRRORED])
+    return np.stack([np.concatenate([upright, mirrored]), np.concatenate([owners, len(album) + owners])], axis=1)
 
 
 def _whitening(descriptors: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -68,8 +79,8 @@ def _whitening(descriptors: Rows) -> tuple[NDArray[np.float32], NDArray[np.float
     Descriptors have much in common, and hashes of them as they are would be alike for most.
     """
     step = -(-len(descriptors) // 100_000)
-    starts = range(0, len(descriptors), _CHUNK)
-    sample = np.concatenate([descriptors.read(start, start + _CHUNK)[-start % step :: step] for start in starts])
+    parts = [descriptors.read(start, start + _CHUNK)[-start % step :: step] for start in _chunks(descriptors)]
+    sample = np.concatenate(parts)
     sample = sample.astype(np.float64)
     centre = sample.mean(axis=0)
     variances, components = np.linalg.eigh((sample - centre).T @ (sample - centre) / len(sample))
@@ -79,9 +90,17 @@ def _whitening(descriptors: Rows) -> tuple[NDArray[np.float32], NDArray[np.float
 
 
 def _hash(
-    descriptors: NDArray[np.uint8], centre: NDArray[np.float32], planes: NDArray[np.float32]
+    descriptors: NDArray[np.float32], centre: NDArray[np.float32], planes: NDArray[np.float32]
 ) -> NDArray[np.int64]:
-    return ((descriptors - centre) @ planes > 0) @ 2 ** np.arange(planes.shape[1], dtype=np.int64)
+    """On which side of each plane, a bit each, the lowest one first."""
+    sides = np.packbits((descriptors - centre) @ planes > 0, axis=1, bitorder="little")
+    return np.pad(sides, ((0, 0), (0, 8 - sides.shape[1]))).view("<i8").ravel()
+
+
+def _shared(images: int, hashed: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The pairs of images with the same hash, and how often that is so, [k, 2]."""
+    found = _pairs_of_equal_codes(hashed[:, 0], hashed[:, 1], images)
+    return np.stack(np.unique(found, return_counts=True), axis=1)
 
 
 def _pairs_of_equal_codes(codes: NDArray[np.int64], owners: NDArray[np.int64], images: int) -> NDArray[np.int64]:
@@ -111,12 +130,12 @@ def _enough(votes: NDArray[np.int64]) -> NDArray[np.int64]:
 
 def _most_voted(votes: NDArray[np.int64], images: int) -> list[tuple[int, int, bool]]:
     """The pairs with most votes, for each image at most the few best."""
-    per_image: Counter[int] = Counter()
+    per_image = np.zeros(images, np.int64)
     chosen = []
     keys, counts = votes.T
     for key in keys[np.lexsort((keys, -counts))]:
         first, second = divmod(int(key), 2 * images)
         if min(per_image[first], per_image[second % images]) < _MOST_CANDIDATES:
             chosen.append((first, second % images, second >= images))
-            per_image.update((first, second % images))
+            per_image[[first, second % images]] += 1
     return sorted(chosen)

@@ -7,17 +7,19 @@ the other as it fits best, less what is usual between each of the two and its ne
 that a look that many strangers share, such as that of a sector, counts for nothing.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 from sklearn.neighbors import NearestNeighbors
+from threadpoolctl import threadpool_limits
 
 from stages.pipeline.arrays import Grey
 from stages.pipeline.engine import map_on_all_cores
@@ -48,6 +50,8 @@ _OVERLAP = 0.3
 # Frames of a sweep are of one depth and one width of probe: the natural logarithm of their aspect ratios differs less.
 _ASPECT = 0.08
 
+# Images that are encoded at a time: more take no less time, but memory. And those that are whitened at a time.
+_ENCODED = 8
 _BATCH = 32
 
 # Gives the features of thumbnails uint8 [n, side, side] as float32 [n, _GRID, _GRID, _CHANNELS].
@@ -78,11 +82,13 @@ def find_links(
     """
     if len(frames) < 3:
         return []
-    cells, coarse = _describe(album, frames, encode, folder)
-    pairs = _neighbours(coarse)
-    likenesses = np.array(list(map_on_all_cores(partial(_likeness, cells), pairs, "sweeps")))
+    # One thread a core computes; more of the libraries' own would wait for one another.
+    with threadpool_limits(1, "blas"):
+        cells, coarse = _describe(_encoded(album, frames, encode, folder), folder)
+        pairs = _neighbours(coarse)
+        likenesses = _likenesses(cells, pairs)
     usual = _usual(pairs, likenesses, len(frames))
-    first, second = np.array(pairs).T
+    first, second = pairs.T
     closeness = likenesses - (usual[first] + usual[second]) / 2
     close = (closeness >= least) & (abs(np.log(aspects[first] / aspects[second])) <= _ASPECT)
     return [
@@ -99,21 +105,32 @@ def chained(images: int, links: Sequence[Link]) -> NDArray[np.int64]:
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
-def _describe(album: Album, frames: Sequence[int], encode: Encode, folder: Path) -> tuple[Rows, NDArray[np.float32]]:
-    """The whitened cells of each frame, int8 [_CELLS, _CHANNELS] of length _SCALE or 0, and its coarse features."""
+def _encoded(album: Album, frames: Sequence[int], encode: Encode, folder: Path) -> Rows:
+    """The features of each frame, float16 [_CELLS, _CHANNELS], NaN where there is no tissue."""
     raw = Rows(folder / "features", np.float16, _CELLS * _CHANNELS)
-    for start in range(0, len(frames), _BATCH):
-        squares = np.stack([album.square(position) for position in frames[start : start + _BATCH]])
-        raw.add(np.where(_tissue(squares)[..., None], encode(squares).reshape(-1, _CELLS, _CHANNELS), np.nan))
-    mean, whitening = _whitening(raw)
-    cells, coarse = Rows(folder / "cells", np.int8, _CELLS * _CHANNELS), []
-    for features in _batches(raw):
-        white = np.nan_to_num(features - mean) @ whitening
-        white /= np.maximum(np.linalg.norm(white, axis=-1, keepdims=True), _TINY)
+    batches = [frames[start : start + _ENCODED] for start in range(0, len(frames), _ENCODED)]
+    for features in map_on_all_cores(partial(_features, album, encode), batches, "encode"):
+        raw.add(features)
+    return raw
+
+
+def _features(album: Album, encode: Encode, frames: Sequence[int]) -> NDArray[np.float16]:
+    """The features [k, _CELLS, _CHANNELS] of a few frames."""
+    squares = np.stack([album.square(position) for position in frames])
+    cells = encode(squares).reshape(-1, _CELLS, _CHANNELS)
+    return np.where(_tissue(squares)[..., None], cells, np.nan).astype(np.float16)
+
+
+def _describe(raw: Rows, folder: Path) -> tuple[Rows, NDArray[np.float32]]:
+    """The whitened cells of each frame, int8 [_CELLS, _CHANNELS] of length _SCALE or 0, and its coarse features."""
+    cells = Rows(folder / "cells", np.int8, _CELLS * _CHANNELS)
+    coarse = np.empty((len(raw), _COARSE_GRID**2 * _COARSE_COMPONENTS), np.float32)
+    whiten = partial(_whitened, raw, *_whitening(raw))
+    for white in map_on_all_cores(whiten, range(0, len(raw), _BATCH)):
+        coarse[len(cells) : len(cells) + len(white)] = _coarse(white)
         cells.add(np.rint(_SCALE * white))
-        coarse.append(_coarse(white))
     raw.clear()
-    return cells, np.concatenate(coarse)
+    return cells, coarse
 
 
 def _tissue(squares: Grey) -> NDArray[np.bool_]:
@@ -135,10 +152,9 @@ def _blocks(values: NDArray[Any], count: int) -> NDArray[np.float32]:
     return blocks.mean(axis=(2, 4), dtype=np.float32).reshape(n, count * count, channels)
 
 
-def _batches(raw: Rows) -> Iterator[NDArray[np.float32]]:
-    """The features [k, _CELLS, _CHANNELS] of a few images at a time, NaN where there is no tissue."""
-    for start in range(0, len(raw), _BATCH):
-        yield raw.read(start, start + _BATCH).astype(np.float32).reshape(-1, _CELLS, _CHANNELS)
+def _batch(raw: Rows, start: int) -> NDArray[np.float32]:
+    """The features [k, _CELLS, _CHANNELS] of a few images from `start` on."""
+    return raw.read(start, start + _BATCH).astype(np.float32).reshape(-1, _CELLS, _CHANNELS)
 
 
 def _whitening(raw: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -146,12 +162,10 @@ def _whitening(raw: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     the leading one first."""
     counts, sums = np.zeros((_CELLS, 1)), np.zeros((_CELLS, _CHANNELS))
     products = np.zeros((_CHANNELS, _CHANNELS))
-    for features in _batches(raw):
-        known = np.nan_to_num(features).astype(np.float64)
-        counts += np.isfinite(features[..., :1]).sum(axis=0)
-        sums += known.sum(axis=0)
-        flat = known.reshape(-1, _CHANNELS)
-        products += flat.T @ flat
+    for known, total, product in map_on_all_cores(partial(_moments, raw), range(0, len(raw), _BATCH)):
+        counts += known
+        sums += total
+        products += product
     mean = sums / np.maximum(counts, 1)
     covariance = (products - sums.T @ mean) / max(counts.sum(), 1)
     variances, components = np.linalg.eigh(covariance)
@@ -159,46 +173,66 @@ def _whitening(raw: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     return mean.astype(np.float32), scaled[:, ::-1].astype(np.float32)
 
 
-def _neighbours(coarse: NDArray[np.float32]) -> list[tuple[int, int]]:
-    """The pairs of places of which one is among the nearest neighbours of the other."""
+def _moments(raw: Rows, start: int) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
+    """Of a batch: at each place how many cells are tissue and their sum, and of all the sum of the outer products."""
+    features = _batch(raw, start)
+    known = np.nan_to_num(features).astype(np.float64)
+    flat = known.reshape(-1, _CHANNELS)
+    return np.isfinite(features[..., :1]).sum(axis=0), known.sum(axis=0), flat.T @ flat
+
+
+def _whitened(raw: Rows, mean: NDArray[np.float32], whitening: NDArray[np.float32], start: int) -> NDArray[np.float32]:
+    """The cells of a batch, whitened and of unit length, or 0 where there is no tissue."""
+    white = np.nan_to_num(_batch(raw, start) - mean) @ whitening
+    return white / np.maximum(np.linalg.norm(white, axis=-1, keepdims=True), _TINY)
+
+
+def _neighbours(coarse: NDArray[np.float32]) -> NDArray[np.int64]:
+    """The pairs [k, 2] of places of which one is among the nearest neighbours of the other, in order."""
     nearest = NearestNeighbors(n_neighbors=min(_CANDIDATES, len(coarse) - 1), algorithm="brute").fit(coarse)
     found = nearest.kneighbors(return_distance=False)
-    return sorted({(min(one, two), max(one, two)) for one, row in enumerate(found.tolist()) for two in row})
+    places = np.repeat(np.arange(len(found)), found.shape[1])
+    return np.unique(np.sort(np.stack([places, found.ravel()], axis=1), axis=1), axis=0)
 
 
-def _likeness(cells: Rows, pair: tuple[int, int]) -> float:
-    """The mean cosine of the cells that lie on one another, of two frames shifted as it fits best; -1 where no shift
-    brings enough tissue onto tissue."""
-    one, two = (cells.read(place, place + 1).reshape(_CELLS, _CHANNELS).astype(np.float32) for place in pair)
-    cosines = (one @ two.T).ravel()
-    tissue = np.logical_and.outer(one.any(axis=1), two.any(axis=1)).ravel()
-    places, starts = _shifts()
-    sums, counts = (np.add.reduceat(values[places], starts, dtype=np.float64) for values in (cosines, tissue))
+def _likenesses(cells: Rows, pairs: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The likeness of each pair of places."""
+    firsts, starts = np.unique(pairs[:, 0], return_index=True)
+    others = np.split(pairs[:, 1], starts[1:])
+    compared = zip(firsts.tolist(), others, strict=True)
+    return np.concatenate(list(map_on_all_cores(partial(_likeness, cells), compared, "sweeps", len(firsts))))
+
+
+def _likeness(cells: Rows, places: tuple[int, NDArray[np.int64]]) -> NDArray[np.float64]:
+    """Of a frame and each of some others: the mean cosine of the cells that lie on one another, where it is shifted as
+    it fits best; -1 where no shift brings enough tissue onto tissue."""
+    place, others = places
+    shape = (-1, _GRID, _GRID, _CHANNELS)
+    one, *rest = (cells.read(number, number + 1).reshape(shape).astype(np.float32) for number in (place, *others))
+    two = np.concatenate(rest)
+    # Sums of products of whole numbers below 2^24: exact in float32, in whatever order they are added.
+    sums = _shifted(one[0]) @ two.reshape(len(two), -1).T
+    counts = _shifted(_filled(one[0])) @ _filled(two).reshape(len(two), -1).T
     enough = counts >= _OVERLAP * _CELLS
-    return float((sums[enough] / counts[enough]).max() / _SCALE**2) if enough.any() else -1.0
+    means = np.divide(sums, counts, out=np.full(sums.shape, -np.inf), where=enough, dtype=np.float64)
+    return np.where(enough.any(axis=0), means.max(axis=0) / _SCALE**2, -1.0)
 
 
-@cache
-def _shifts() -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """The pairs of cells that lie on one another, as first · _CELLS + second, and where those of each shift begin."""
-    rows, columns = np.divmod(np.arange(_CELLS), _GRID)
-    shifts = [
-        (down, across)
-        for down in range(-_SHIFT_DOWN, _SHIFT_DOWN + 1)
-        for across in range(-_SHIFT_ACROSS, _SHIFT_ACROSS + 1)
-    ]
-    pairs = []
-    for down, across in shifts:
-        row, column = rows + down, columns + across
-        inside = (row >= 0) & (row < _GRID) & (column >= 0) & (column < _GRID)
-        pairs.append((row * _GRID + column)[inside] * _CELLS + np.flatnonzero(inside))
-    return np.concatenate(pairs), np.cumsum([0, *map(len, pairs)])[:-1]
+def _filled(cells: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Which cells [..., _CHANNELS] are tissue, as 0 and 1 [..., 1]."""
+    return np.asarray(cells.any(axis=-1, keepdims=True), np.float32)
 
 
-def _usual(pairs: Sequence[tuple[int, int]], likenesses: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
+def _shifted(grid: NDArray[np.float32]) -> NDArray[np.float32]:
+    """A grid [_GRID, _GRID, channels] shifted in all ways, 0 where nothing comes in: a row each."""
+    padded = np.pad(grid, ((_SHIFT_DOWN, _SHIFT_DOWN), (_SHIFT_ACROSS, _SHIFT_ACROSS), (0, 0)))
+    windows = sliding_window_view(padded, (_GRID, _GRID), axis=(0, 1))
+    return windows.transpose(0, 1, 3, 4, 2).reshape(-1, grid.size)
+
+
+def _usual(pairs: NDArray[np.int64], likenesses: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
     """What is usual for each frame: its likeness with its neighbour of rank _USUAL, or with its last one."""
-    of_frame: list[list[float]] = [[] for _ in range(frames)]
-    for pair, likeness in zip(pairs, likenesses.tolist(), strict=True):
-        for place in pair:
-            of_frame[place].append(likeness)
-    return np.array([sorted(values, reverse=True)[:_USUAL][-1] for values in of_frame])
+    places, values = pairs.T.ravel(), np.tile(likenesses, 2)
+    order = np.lexsort((-values, places))
+    starts = np.searchsorted(places[order], np.arange(frames + 1))
+    return values[order][np.minimum(starts[:-1] + _USUAL, starts[1:]) - 1]
