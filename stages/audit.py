@@ -9,7 +9,6 @@ repeats are found: stages/repeats/duplicates.py; how sweeps are: stages/repeats/
 """
 
 import json
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Literal
@@ -23,15 +22,14 @@ from stages.cases.classes import UNTOLD
 from stages.cases.folds import GROUPS
 from stages.cases.groups import by_patient, join
 from stages.cases.raw import RAW, read_cases
+from stages.network.features import imagenet_encoder
 from stages.pipeline.errors import command
 from stages.pipeline.files import written_aside
 from stages.pipeline.params import Real, Section, Seed, load
-from stages.repeats.album import Album
 from stages.repeats.duplicates import Pair, group
-from stages.repeats.features import SIDE
 from stages.repeats.quality import BURNED_PIXELS, FLAGS, LOW_CONTRAST, summarise
-from stages.repeats.search import collect, find_pairs
-from stages.repeats.sweeps import Link, chained, find_links
+from stages.repeats.search import Found, find_alike
+from stages.repeats.sweeps import Link, chained
 
 AUDIT = Path("metrics/audit.json")
 
@@ -64,10 +62,9 @@ class Params(Section):
     audit: Audit
 
 
-def tabulate(
-    figures: pd.DataFrame, pairs: Sequence[Pair], frames: NDArray[np.int64], links: Sequence[Link], audit: Audit
-) -> pd.DataFrame:
+def tabulate(found: Found, audit: Audit) -> pd.DataFrame:
     """The table of groups.csv."""
+    figures, pairs, frames, links = found.figures, found.pairs, found.frames, found.links
     alike = group(len(figures), pairs, audit.weak_similarity, audit.similarity)
     sweeps = join(alike, chained(len(figures), links))
     groups = join(sweeps, by_patient(figures["patient"]))
@@ -129,17 +126,6 @@ def dropped(table: pd.DataFrame, audit: Audit) -> pd.Series:
     return reason
 
 
-def links_of(
-    album: Album, figures: pd.DataFrame, frames: NDArray[np.int64], least: float, seed: int, folder: Path
-) -> list[Link]:
-    """The links of at least `least` between frames, each of which its first image stands for."""
-    from stages.network.features import imagenet_encoder  # noqa: PLC0415  it loads TensorFlow
-
-    firsts = figures[~pd.Series(frames).duplicated()]
-    encode = imagenet_encoder(SIDE, seed)
-    return find_links(album, firsts.index.tolist(), firsts["aspect"].to_numpy(), encode, least, folder)
-
-
 def write(table: pd.DataFrame, groups: Path, summary: Path) -> None:
     """Write groups.csv, flags as 0 and 1, and audit.json."""
     with written_aside(groups) as aside:
@@ -153,13 +139,8 @@ def main() -> None:
     """Audit data/raw."""
     loaded = load(Params)
     audit = loaded.audit
-    with tempfile.TemporaryDirectory(dir=GROUPS.parent, prefix=".partial-") as name:
-        folder = Path(name)
-        album, figures = collect(read_cases(RAW), folder)
-        pairs = find_pairs(album, figures["digest"].tolist(), loaded.seed, folder)
-        frames = group(len(figures), pairs, audit.similarity, audit.similarity)
-        links = [] if audit.sweep is None else links_of(album, figures, frames, audit.sweep, loaded.seed, folder)
-    table = tabulate(figures, pairs, frames, links, audit)
+    found = find_alike(read_cases(RAW), audit.similarity, audit.sweep, imagenet_encoder, loaded.seed, GROUPS.parent)
+    table = tabulate(found, audit)
     write(table, GROUPS, AUDIT)
     print(json.dumps(summarise(table), indent=2))
 

@@ -1,17 +1,20 @@
 """Score the networks on external test sets, on which none of them was trained, chosen or tuned.
 
 `external` in params.yaml names case tables, or folders and zips in the layout of BUSI. Each is verified like own data;
-images that repeat one of data/raw are left out; the probabilities of all folds' networks are averaged; the
-post-processing is the one that was fitted, and scores and figures follow the same rules as those of the test images.
+images that repeat one of data/raw, or are of a sweep of it, are left out; the probabilities of all folds' networks are
+averaged; the post-processing is the one that was fitted, and scores and figures follow the same rules as those of the
+test images.
 Writes metrics/external.csv (a row an image before and after post-processing, `subset` being the name of the set) and
 metrics/external.json (figures, and by what they differ from the internal test). Without a set both are empty, and
 no network is loaded, nor what they need.
 """
 
-import functools
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from functools import cache, partial
+from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,13 +28,15 @@ from stages.cases.groups import by_patient, join
 from stages.cases.images import read_grey
 from stages.cases.letterbox import Letterbox
 from stages.cases.raw import RAW, Case, read_cases, read_merged_mask
+from stages.network.features import imagenet_encoder
 from stages.pipeline.engine import map_on_all_cores
 from stages.pipeline.errors import UserError, command
 from stages.pipeline.files import written_aside
 from stages.pipeline.params import Positive, Real, Section, Seed, load
 from stages.repeats.duplicates import group
 from stages.repeats.quality import BURNED_PIXELS
-from stages.repeats.search import collect, find_pairs
+from stages.repeats.search import find_alike
+from stages.repeats.sweeps import chained
 from stages.scoring import figures
 from stages.scoring.answers import ALL, POSTPROCESS, Fitted, read_fitted
 from stages.scoring.error_kinds import classify
@@ -56,10 +61,11 @@ class Archives(Section, extra="ignore"):
 
 
 class Likeness(Section, extra="ignore"):
-    """From when on two images are of one frame."""
+    """From when on two images are of one frame, and two frames of one sweep."""
 
     similarity: Real
     weak_similarity: Real
+    sweep: Real | None
 
 
 class Params(Section):
@@ -76,18 +82,25 @@ class Params(Section):
     external: dict[Annotated[str, Field(pattern=r"^[a-z0-9][\w-]*$")], Annotated[str, Field(min_length=1)]]
 
 
-def find_new(cases: Sequence[Case], loaded: Params) -> pd.DataFrame:
-    """Which of the cases repeat no image of data/raw: a row each of these, with `place`, `id`, `group` and `marks`."""
-    known = read_cases(RAW)
-    with tempfile.TemporaryDirectory(dir=RAW.parent, prefix=".partial-") as name:
-        album, images = collect([*known, *cases], Path(name))
-        pairs = find_pairs(album, images["digest"].tolist(), loaded.seed, Path(name))
-    frames = group(len(images), pairs, loaded.audit.weak_similarity, loaded.audit.similarity)
-    own, table = frames[len(known) :], images[len(known) :].reset_index(drop=True)
-    groups = join(own, by_patient(table["patient"]))
-    marks = (table["burned_pixels"] >= BURNED_PIXELS).astype(int)
-    table = pd.DataFrame({"place": range(len(cases)), "id": table["id"], "group": groups, "marks": marks})
-    return table[~np.isin(own, frames[: len(known)])]
+def find_known(cases: Sequence[Case], loaded: Params) -> pd.DataFrame:
+    """A row each of the cases, with `id`, `group`, `marks` and `known`: `repeat` where it repeats an image of data/raw,
+    `sweep` where it is otherwise of a sweep of these, or empty.
+    """
+    own, audit = read_cases(RAW), loaded.audit
+    every = [*own, *cases]
+    found = find_alike(every, audit.similarity, audit.sweep, imagenet_encoder, loaded.seed, RAW.parent)
+    frames = group(len(every), found.pairs, audit.weak_similarity, audit.similarity)
+    sweeps = join(frames, chained(len(every), found.links))
+    repeats, of_sweep = (np.isin(groups[len(own) :], groups[: len(own)]) for groups in (frames, sweeps))
+    table = found.figures[len(own) :].reset_index(drop=True)
+    return pd.DataFrame(
+        {
+            "id": table["id"],
+            "group": join(sweeps[len(own) :], by_patient(table["patient"])),
+            "marks": (table["burned_pixels"] >= BURNED_PIXELS).astype(int),
+            "known": np.select([repeats, of_sweep], ["repeat", "sweep"], ""),
+        }
+    )
 
 
 def predict_together(networks: "Ensemble", cases: Sequence[Case], subset: str) -> Iterator[list[Prediction]]:
@@ -108,13 +121,13 @@ def score_set(name: str, cases: Sequence[Case], networks: "Ensemble", fitted: Fi
     """The scores of the images of a set, and the pixels [2, 256] of each level."""
     scored = []
     for predictions in predict_together(networks, cases, name):
-        scored += map_on_all_cores(functools.partial(score, fitted), predictions)
+        scored += map_on_all_cores(partial(score, fitted), predictions)
     scores = add_scores(pd.DataFrame([row for rows, _ in scored for row in rows]))
     scores["kind"] = classify(scores)
     return scores, np.sum([levels for _, levels in scored], axis=0)
 
 
-@functools.cache
+@cache
 def opened_networks() -> "Ensemble":
     """The networks of all folds, opened when they are first asked for."""
     # Here alone: Keras and its backend take seconds and hundreds of megabytes, for nothing where a set is refused.
@@ -132,14 +145,18 @@ def evaluate_set(name: str, archive: str, fitted: Fitted, loaded: Params) -> tup
             cases = copy_custom(Path(archive), root, loaded.data.max_gib)
         except UserError as error:
             raise UserError(f"external.{name}: {error}") from error
-        new = find_new(cases, loaded)
-        if new.empty:
-            raise UserError(f"external.{name}: all {len(cases)} images repeat some of data/raw. Name another set.")
-        chosen = [cases[place] for place in new["place"]]
+        # Where sweeps are looked for, the encoder takes the processor, whatever the networks here run on.
+        with ProcessPoolExecutor(1, get_context("spawn")) as process:
+            table = process.submit(find_known, cases, loaded).result()
+        new = table["known"] == ""
+        if not new.any():
+            shown = "images repeat some of data/raw, or are of its sweeps"
+            raise UserError(f"external.{name}: all {len(cases)} {shown}. Name another set.")
+        chosen = [case for case, is_new in zip(cases, new, strict=True) if is_new]
         scores, levels = score_set(name, chosen, opened_networks(), fitted)
-    left_out = sorted({case.id for case in cases} - set(new["id"]))
-    facts = {"left out": left_out, "calibration error": figures.reliability(*levels)[1]}
-    return scores.merge(new.drop(columns="place"), on="id", validate="many_to_one"), facts
+    left_out = {f"left out as {kind}": sorted(table.loc[table["known"] == kind, "id"]) for kind in ("repeat", "sweep")}
+    facts = left_out | {"calibration error": figures.reliability(*levels)[1]}
+    return scores.merge(table[new].drop(columns="known"), on="id", validate="many_to_one"), facts
 
 
 def evaluate_all(loaded: Params) -> tuple[pd.DataFrame, dict[str, Any]]:
@@ -168,8 +185,9 @@ def main() -> None:
     with written_aside(FIGURES) as aside:
         aside.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
     for name, told in found.items():
-        images, left_out = told["after"]["all"]["images"], len(told["left out"])
-        print(f"{name}: {images} images, {left_out} left out as repeats of data/raw")
+        repeats, swept = (len(told[f"left out as {kind}"]) for kind in ("repeat", "sweep"))
+        images = told["after"]["all"]["images"]
+        print(f"{name}: {images} images, left out: {repeats} as repeats of data/raw, {swept} as frames of its sweeps")
 
 
 if __name__ == "__main__":

@@ -12,10 +12,11 @@ from stages import audit, download
 from stages.audit import Audit, Params
 from stages.cases.folds import GROUPS
 from stages.cases.raw import RAW, write_table
+from stages.network.features import imagenet_encoder
 from stages.pipeline.params import load
 from stages.repeats.duplicates import Pair, group
 from stages.repeats.quality import FLAGS
-from stages.repeats.search import collect, find_pairs
+from stages.repeats.search import Found, find_alike
 from stages.sources.release import scan
 
 DEFAULT = load(Params).audit
@@ -23,15 +24,12 @@ DEFAULT = load(Params).audit
 
 def run(root: Path) -> pd.DataFrame:
     """The audit of a release of a few images, too few for sweeps."""
-    folder = root.with_name("compared")
-    folder.mkdir()
-    album, figures = collect(scan(root), folder)
-    return tabulate(figures, find_pairs(album, figures["digest"].tolist(), 0, folder))
+    return audit.tabulate(find_alike(scan(root), DEFAULT.similarity, None, imagenet_encoder, 0, root.parent), DEFAULT)
 
 
 def tabulate(figures: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
     frames = group(len(figures), pairs, DEFAULT.similarity, DEFAULT.similarity)
-    return audit.tabulate(figures, pairs, frames, [], DEFAULT)
+    return audit.tabulate(Found(figures, pairs, frames, []), DEFAULT)
 
 
 @pytest.fixture(scope="module")

@@ -70,8 +70,8 @@ def test_without_a_set_no_network_is_loaded(tmp_path: Path) -> None:
 def test_images_of_the_run_are_left_out_and_told(tested: Path) -> None:
     found = json.loads((tested / "metrics/external.json").read_text())
     scores = pd.read_csv(tested / "metrics/external.csv")
-    assert found["sector"]["left out"] == []
-    assert found["mixed"]["left out"] == [f"known {case.id}" for case in read_cases(tested / RAW)[:3]]
+    assert found["sector"]["left out as repeat"] == []
+    assert found["mixed"]["left out as repeat"] == [f"known {case.id}" for case in read_cases(tested / RAW)[:3]]
     assert scores[["subset", "stage"]].value_counts().to_dict() == {
         (name, stage): 12 for name in ("sector", "mixed") for stage in ("before", "after")
     }

@@ -2,12 +2,8 @@
 
 from collections.abc import Callable
 
-import keras
 import numpy as np
 from numpy.typing import NDArray
-
-from stages.network.device import Hardware, configure
-from stages.network.efficientnet import efficientnet_lite, load_imagenet
 
 _VERSION = "efficientnet-lite0"
 # Of the strides 2, 4, 8, 16 and 32.
@@ -19,6 +15,12 @@ def imagenet_encoder(side: int, seed: int) -> Callable[[NDArray[np.uint8]], NDAr
 
     On the processor and in float32 everywhere, so that what rests on them is the same with and without a GPU.
     """
+    # Here alone, since they load Keras and its backend: seconds and hundreds of megabytes.
+    import keras  # noqa: PLC0415
+
+    from stages.network.device import Hardware, configure  # noqa: PLC0415
+    from stages.network.efficientnet import efficientnet_lite, load_imagenet  # noqa: PLC0415
+
     configure(Hardware(device="cpu", precision="float32"), seed)
     image = keras.Input((side, side, 1))
     network = keras.Model(image, efficientnet_lite(image, _VERSION)[_STRIDE_16])

@@ -58,6 +58,9 @@ class Buckets:
     def __init__(self, folder: Path, name: str, width: int, parts: int) -> None:
         self._parts = [Rows(folder / f"{name}-{part}", np.int64, width) for part in range(parts)]
 
+    def __len__(self) -> int:
+        return len(self._parts)
+
     def add(self, rows: NDArray[np.int64]) -> None:
         """Add some rows [k, width]; those of a file stay in the order in which they come."""
         places = rows[:, 0] % len(self._parts)

@@ -54,7 +54,7 @@ def _votes(album: Album, seed: int, folder: Path) -> NDArray[np.int64]:
         planes = whitening @ rng.standard_normal((whitening.shape[1], bits), dtype=np.float32)
         for hashed in map_on_all_cores(partial(_hashes, album, centre, planes), _chunks(descriptors)):
             hashes.add(hashed)
-        for shared in map_on_all_cores(partial(_shared, images), hashes.taken()):
+        for shared in map_on_all_cores(partial(_shared, images, len(hashes)), hashes.taken()):
             votes.add(shared)
     return np.concatenate([_enough(part) for part in votes.taken()])
 
@@ -69,8 +69,9 @@ def _hashes(album: Album, centre: NDArray[np.float32], planes: NDArray[np.float3
     described = album.descriptors.read(start, start + _CHUNK).astype(np.float32)
     owners = album.owners(start + np.arange(len(described)))
     # The hashes of the mirrored descriptors, without making these.
-    upright, mirrored = _hash(described, centre, planes), _hash(described, centre[MIRRORED], planes[MIRRORED])
-    return np.stack([np.concatenate([upright, mirrored]), np.concatenate([owners, len(album) + owners])], axis=1)
+    sides = (described @ planes > centre @ planes, described @ planes[MIRRORED] > centre @ planes)
+    codes = [_bits(side) for side in sides]
+    return np.stack([np.concatenate(codes), np.concatenate([owners, len(album) + owners])], axis=1)
 
 
 def _whitening(descriptors: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
@@ -89,27 +90,29 @@ def _whitening(descriptors: Rows) -> tuple[NDArray[np.float32], NDArray[np.float
     return centre.astype(np.float32), scaled.astype(np.float32)
 
 
-def _hash(
-    descriptors: NDArray[np.float32], centre: NDArray[np.float32], planes: NDArray[np.float32]
-) -> NDArray[np.int64]:
-    """On which side of each plane, a bit each, the lowest one first."""
-    sides = np.packbits((descriptors - centre) @ planes > 0, axis=1, bitorder="little")
-    return np.pad(sides, ((0, 0), (0, 8 - sides.shape[1]))).view("<i8").ravel()
+def _bits(sides: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """A number of each row [k, bits], at most 63 of these, the lowest one first."""
+    packed = np.packbits(sides, axis=1, bitorder="little")
+    return np.pad(packed, ((0, 0), (0, 8 - packed.shape[1]))).view("<i8").ravel()
 
 
-def _shared(images: int, hashed: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The pairs of images with the same hash, and how often that is so, [k, 2]."""
-    found = _pairs_of_equal_codes(hashed[:, 0], hashed[:, 1], images)
+def _shared(images: int, parts: int, hashed: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The pairs of images with the same hash, and how often that is so, [k, 2]; of one part of the hashes."""
+    # One number for both is sorted several times as fast. Hashes of a part differ by `parts` at the least, and so fit.
+    ordered = np.sort(hashed[:, 0] // parts * (2 * images) + hashed[:, 1])
+    found = _pairs_of_equal_codes(*np.divmod(ordered, 2 * images), images)
     return np.stack(np.unique(found, return_counts=True), axis=1)
 
 
 def _pairs_of_equal_codes(codes: NDArray[np.int64], owners: NDArray[np.int64], images: int) -> NDArray[np.int64]:
-    """Pairs of different images with the same code, as first · 2·images + second; second may be a mirrored one."""
-    order = np.argsort(codes, kind="stable")
-    codes, owners = codes[order], owners[order]
-    found = []
+    """Pairs of different images with the same code, as first · 2·images + second; second may be a mirrored one.
+
+    `codes` are in order.
+    """
+    found, same = [], np.arange(len(codes))
     for offset in range(1, _NEIGHBOURS + 1):
-        same = np.flatnonzero(codes[offset:] == codes[:-offset])
+        same = same[: np.searchsorted(same, len(codes) - offset)]
+        same = same[codes[same + offset] == codes[same]]
         one, two = owners[same], owners[same + offset]
         low, high = np.minimum(one, two), np.maximum(one, two)
         # Two mirrored ones say what their originals say; one of each counts once, the later image mirrored.

@@ -1,11 +1,15 @@
-"""What is compared of the images of cases and measured of each, and the search for repeated frames among them."""
+"""What is compared of the images of cases and measured of each, and the search for repeats and sweeps among them."""
 
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from stages.cases.images import pixel_digest, read_grey
 from stages.cases.raw import Case, read_merged_mask
@@ -13,9 +17,50 @@ from stages.pipeline.arrays import Grey
 from stages.pipeline.engine import map_on_all_machines
 from stages.repeats.album import Album
 from stages.repeats.candidates import candidates
-from stages.repeats.duplicates import Pair, exact, verify
-from stages.repeats.features import Features, describe, thumbnail
+from stages.repeats.duplicates import Pair, exact, group, verify
+from stages.repeats.features import SIDE, Features, describe, thumbnail
 from stages.repeats.quality import border_pixels, burned_pixels, contrast, parts
+from stages.repeats.sweeps import Encode, Link, find_links
+
+
+@dataclass(frozen=True)
+class Found:
+    """What is known of n images: a row of figures of each, the pairs that repeat one another, by position, the frame of
+    each, int64 [n], and the links between frames of a sweep.
+    """
+
+    figures: pd.DataFrame
+    pairs: list[Pair]
+    frames: NDArray[np.int64]
+    links: list[Link]
+
+
+def find_alike(
+    cases: Sequence[Case],
+    similarity: float,
+    sweep: float | None,
+    encoder: Callable[[int, int], Encode],
+    seed: int,
+    beside: Path,
+) -> Found:
+    """Look for repeats of at least `similarity`, and for frames of sweeps that are close by at least `sweep`, or for
+    none where that is None.
+
+    `encoder` makes what encodes thumbnails, of their side and a seed; it is called only where sweeps are looked for.
+    What is compared lies in a folder in `beside` meanwhile.
+    """
+    with tempfile.TemporaryDirectory(dir=beside, prefix=".partial-") as name:
+        folder = Path(name)
+        album, figures = collect(cases, folder)
+        pairs = find_pairs(album, figures["digest"].tolist(), seed, folder)
+        frames = group(len(figures), pairs, similarity, similarity)
+        if sweep is None:
+            return Found(figures, pairs, frames, [])
+        # The first image of a frame stands for it.
+        firsts = figures[~pd.Series(frames).duplicated()]
+        aspects = firsts["aspect"].to_numpy()
+        links = find_links(album, firsts.index.tolist(), aspects, encoder(SIDE, seed), sweep, folder)
+        return Found(figures, pairs, frames, links)
 
 
 def examine(case: Case) -> tuple[Grey, Features, dict[str, Any]]:
