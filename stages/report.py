@@ -189,11 +189,13 @@ def draw_sheets(table: pd.DataFrame, cases: Sequence[Case], label: str) -> list[
 
 
 def contact_sheets(audit: pd.DataFrame, cases: Sequence[Case], most: int, seed: int) -> dict[str, Any]:
-    """The repeated frames, and the other images with a flag that is not marks alone, `most` pictures of each."""
-    repeats, flagged = selection.repeats(audit), selection.flagged(audit, seed)
-    drawn = draw_sheets(repeats[:most], cases, "draw repeats")
+    """The repeated frames, the frames of sweeps, and the images that repeat none and carry a flag that is not marks
+    alone, `most` pictures of each."""
+    repeats, sweeps, flagged = selection.repeats(audit), selection.sweeps(audit), selection.flagged(audit, seed)
+    repeated, swept = (draw_sheets(table[:most], cases, "draw repeats and sweeps") for table in (repeats, sweeps))
     return {
-        "repeats": [list(members) for _, members in itertools.groupby(drawn, lambda item: item["frame"])],
+        "repeats": [list(members) for _, members in itertools.groupby(repeated, lambda item: item["frame"])],
+        "sweeps": [list(members) for _, members in itertools.groupby(swept, lambda item: item["sweep"])],
         "flagged": draw_sheets(flagged[:most].sort_index(), cases, "draw flagged images"),
         "flagged_images": len(flagged),
     }

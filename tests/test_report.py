@@ -183,8 +183,11 @@ def test_the_contact_sheets_show_every_repeat(page: Chrome, report: Path) -> Non
     groups = pd.read_csv(report.parent.parent / "data" / "groups.csv")
     repeated = int(groups["frame"].duplicated(keep=False).sum())
     sheets = page.execute_script("return document.querySelectorAll('#repeats ~ .sheet figure').length")
+    others = page.execute_script("return document.querySelectorAll('#sweeps ~ .sheet figure').length")
     flagged = page.execute_script("return document.querySelectorAll('#flagged ~ .sheet figure').length")
-    assert sheets - flagged == repeated
+    assert sheets - others == repeated
+    frames = groups[~groups["frame"].duplicated()]
+    assert others - flagged == int(frames["sweep"].duplicated(keep=False).sum())
 
 
 def test_the_report_and_the_model_card_tell_the_images_of_every_fold(page: Chrome, report: Path) -> None:

@@ -48,6 +48,18 @@ def repeats(audit: pd.DataFrame) -> pd.DataFrame:
     return ranked.drop(columns="least")
 
 
+def sweeps(audit: pd.DataFrame) -> pd.DataFrame:
+    """The rows of groups.csv of the first image of each frame in sweeps of two frames and more, sweep by sweep.
+
+    With the number of `members` of each sweep; those whose least close member is the least close come first.
+    """
+    frames = audit[~audit["frame"].duplicated()]
+    swept = frames[frames["sweep"].duplicated(keep=False)]
+    of_sweep = swept.groupby("sweep")
+    ranked = swept.assign(members=of_sweep["id"].transform("size"), least=of_sweep["closeness"].transform("min"))
+    return ranked.sort_values(["least", "sweep"], kind="stable").drop(columns="least")
+
+
 def flagged(audit: pd.DataFrame, seed: int) -> pd.DataFrame:
     """The rows of groups.csv without a repeat that carry a flag other than marks, any first ones spread evenly over the
     flags, by the first one that an image carries.

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.pages.selection import evenly, examples, flagged, gallery, repeats
+from stages.pages.selection import evenly, examples, flagged, gallery, repeats, sweeps
 from stages.repeats.quality import FLAGS
 
 
@@ -69,6 +69,20 @@ def test_repeats_come_group_by_group_conflicts_first_then_the_least_alike() -> N
     ranked = repeats(table)
     assert ranked["frame"].tolist() == [3, 3, 2, 2, 2, 0, 0]
     assert ranked["members"].tolist() == [2, 2, 3, 3, 3, 2, 2]
+
+
+def test_sweeps_are_shown_by_the_first_image_of_each_frame_the_least_close_first() -> None:
+    table = pd.DataFrame(
+        {
+            "id": list("abcdefg"),
+            "frame": [0, 1, 1, 2, 3, 4, 5],
+            "sweep": [0, 0, 0, 1, 2, 2, 3],
+            "closeness": [0.2, 0.2, 0.2, np.nan, 0.1, 0.1, np.nan],
+        }
+    )
+    ranked = sweeps(table)
+    assert ranked["id"].tolist() == ["e", "f", "a", "b"]
+    assert ranked["members"].tolist() == [2, 2, 2, 2]
 
 
 def test_flagged_images_repeat_no_other_and_carry_more_than_marks() -> None:
