@@ -89,9 +89,9 @@ def find_known(cases: Sequence[Case], loaded: Params) -> pd.DataFrame:
     own, audit = read_cases(RAW), loaded.audit
     every = [*own, *cases]
     found = find_alike(every, audit.similarity, audit.sweep, imagenet_encoder, loaded.seed, RAW.parent)
-    frames = group(len(every), found.pairs, audit.weak_similarity, audit.similarity)
-    sweeps = join(frames, chained(len(every), found.links))
-    repeats, of_sweep = (np.isin(groups[len(own) :], groups[: len(own)]) for groups in (frames, sweeps))
+    alike = group(len(every), found.pairs, audit.weak_similarity, audit.similarity)
+    sweeps = join(alike, chained(len(every), found.links))
+    repeats, of_sweep = (np.isin(groups[len(own) :], groups[: len(own)]) for groups in (found.frames, sweeps))
     table = found.figures[len(own) :].reset_index(drop=True)
     return pd.DataFrame(
         {

@@ -11,6 +11,8 @@ import yaml
 from conftest import ROOT, MadeOnce, attempt, commit, run
 
 from stages.cases.raw import RAW, Case, find_case, read_cases, write_table
+from stages.external import Params, find_known
+from stages.pipeline.params import load
 from stages.sources.phantom import Scanner, write_phantom
 
 SECTOR = Scanner(gain=-4.0, noise=0.05, depth=1.3, sector=60.0)
@@ -75,6 +77,25 @@ def test_images_of_the_run_are_left_out_and_told(tested: Path) -> None:
     assert scores[["subset", "stage"]].value_counts().to_dict() == {
         (name, stage): 12 for name in ("sector", "mixed") for stage in ("before", "after")
     }
+
+
+def test_a_frame_of_a_sweep_that_was_trained_on_is_told_from_strangers(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    raw = tmp_path / RAW
+    raw.mkdir(parents=True)
+    cases = write_phantom(raw, 90, seed=5)
+    planted = pd.read_csv(raw / "planted.csv").set_index("id")
+    sweep = planted.groupby("sweep")["frame"].nunique().idxmax()
+    last = planted.index[planted["frame"] == planted.loc[planted["sweep"] == sweep, "frame"].max()]
+    strangers = planted.index[~planted["sweep"].duplicated(keep=False)][:10]
+    tested = [case for case in cases if case.id in last.union(strangers)]
+    write_table(raw, [case for case in cases if case not in tested])
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    monkeypatch.chdir(tmp_path)
+    known = find_known(tested, load(Params)).set_index("id")["known"]
+    assert (known[last] == "sweep").all()
+    assert (known[strangers] == "").all()
 
 
 def test_figures_follow_from_the_scores_and_tell_the_fall(tested: Path) -> None:
