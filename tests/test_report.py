@@ -277,7 +277,7 @@ def test_what_class_and_mask_say_otherwise_is_told(clone: Path, monkeypatch: pyt
     known = facts(load(Params), pd.read_csv(GROUPS))
     known["figures"]["test"]["class against mask"] = {"lesion class, no lesion": 2, "normal, lesion": 1}
     shown = {"items": [], "reasons": {}, "tested": [], "repeats": [], "flagged": [], "flagged_images": 0, "charts": []}
-    shown["classes"] = []
+    shown |= {"classes": [], "sweeps": []}
     shown |= {"truth": TRUTH, "prediction": PREDICTION}
     page = render("report.html.j2", **known, **shown, width=1, sheet_width=1)
     assert "(empty in a lesion class: 2, not empty in the class normal: 1)" in page
