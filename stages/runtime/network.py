@@ -91,6 +91,8 @@ def _openvino() -> Any:
     sys.modules.setdefault("openvino.tools.ovc", None)  # pyright: ignore[reportArgumentType]
     import openvino  # noqa: PLC0415  a mistyped name is told before this loads
 
+    # OpenVINO makes its table of NumPy's types at their first use, and two threads that do so at once wait for ever.
+    openvino.Type.u8.to_dtype()
     return openvino
 
 
