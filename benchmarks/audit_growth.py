@@ -10,11 +10,14 @@ meanwhile; where something does, only the seconds of wall suffer.
 Drawing takes twice as long as the audit. So no more than `--drawn` images are drawn, and the others are these turned by
 a quarter, a half and three quarters. The audit compares frames as they stand, so that the four are strangers to one
 another, each turn with its own repeats and sweeps; mirror images are turned the other way round and stay mirror images.
-What this cannot show is how the frames of a larger data set would vary beyond those that are drawn.
+What this cannot show is how the frames of a larger data set would vary beyond those that are drawn. `--phantom` takes
+the first of the images that were drawn before, such as those in data/raw of a run on the phantom.
 """
 
 import argparse
+import os
 import resource
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -26,7 +29,7 @@ import numpy as np
 import pandas as pd
 
 from stages.cases.images import read_grey, read_mask
-from stages.cases.raw import Case, image_file, mask_file, write_pictures, write_table
+from stages.cases.raw import Case, image_file, mask_file, read_cases, write_pictures, write_table
 from stages.pipeline.engine import map_on_all_cores
 from stages.sources.phantom import write_phantom
 
@@ -34,18 +37,31 @@ PARAMS = Path("params.yaml").resolve()
 TURNS = 4
 
 
-def fill(raw: Path, images: int, drawn: int) -> pd.DataFrame:
+def draw(raw: Path, images: int, phantom: Path | None) -> list[Case]:
+    """Write a phantom of a size, or take so many images of one that was drawn before."""
+    if not phantom:
+        return write_phantom(raw, images, seed=1)
+    shutil.copytree(phantom, raw, copy_function=os.link, dirs_exist_ok=True)
+    # Repeats come right after their frame, and classes in turn.
+    drawn = pd.read_csv(raw / "planted.csv").sort_values("frame", kind="stable")
+    by_id = {case.id: case for case in read_cases(raw)}
+    return [by_id[case_id] for case_id in drawn["id"][:images]]
+
+
+def fill(raw: Path, images: int, drawn: int, phantom: Path | None) -> pd.DataFrame:
     """Write a phantom of a size, and return what was planted: `frame` and `sweep` by id."""
     sets = -(-images // min(images, drawn))
     if sets > TURNS:
         raise SystemExit(f"of {drawn} drawn images no more than {TURNS * drawn} can be made")
-    cases = write_phantom(raw, -(-images // sets), seed=1)
-    planted = pd.read_csv(raw / "planted.csv", keep_default_na=False).set_index("id")
+    cases = draw(raw, -(-images // sets), phantom)
+    ids = [case.id for case in cases]
+    planted = pd.read_csv(raw / "planted.csv", keep_default_na=False).set_index("id").loc[ids]
     mirrored = [case.id in planted.index[planted["repeat"] == "mirror"] for case in cases]
-    frames, made = [planted[["frame", "sweep"]]], list(cases)
+    truth, made = planted[["frame", "sweep"]], list(cases)
+    frames = [truth]
     for turns in range(1, sets):
         made += map_on_all_cores(partial(turned, raw, turns), zip(cases, mirrored, strict=True), total=len(cases))
-        frames.append((frames[0] + turns * len(cases)).rename(index=partial(name, turns)))
+        frames.append((truth + turns * (truth.to_numpy().max() + 1)).rename(index=partial(name, turns)))
     write_table(raw, made)
     return pd.concat(frames)
 
@@ -79,11 +95,11 @@ def agreement(planted: set[tuple[int, int]], found: set[tuple[int, int]]) -> str
     return f"{len(planted)} pairs, recall {both / len(planted):.4f}, precision {both / len(found):.4f}"
 
 
-def measure(images: int, drawn: int, folder: Path) -> str:
+def measure(images: int, drawn: int, phantom: Path | None, folder: Path) -> str:
     """Make a phantom in `folder`, audit it there, and describe how it went."""
     raw = folder / "data" / "raw"
     raw.mkdir(parents=True)
-    truth = fill(raw, images, drawn)
+    truth = fill(raw, images, drawn, phantom)
     (folder / "params.yaml").symlink_to(PARAMS)
     started, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
     subprocess.run([sys.executable, "-m", "stages.audit"], cwd=folder, check=True, capture_output=True)
@@ -107,10 +123,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("images", nargs="+", type=int, help="sizes, in growing order")
     parser.add_argument("--drawn", type=int, default=16000, help="images that are drawn at most (%(default)s)")
+    parser.add_argument("--phantom", type=Path, metavar="FOLDER", help="images drawn before, planted.csv with them")
+    parser.add_argument("--folder", type=Path, help="where to work; by default the folder for temporary files")
     arguments = parser.parse_args()
     for images in arguments.images:
-        with tempfile.TemporaryDirectory() as folder:
-            print(measure(images, arguments.drawn, Path(folder)), flush=True)
+        with tempfile.TemporaryDirectory(dir=arguments.folder) as folder:
+            print(measure(images, arguments.drawn, arguments.phantom, Path(folder)), flush=True)
 
 
 if __name__ == "__main__":

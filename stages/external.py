@@ -9,11 +9,12 @@ metrics/external.json (figures, and by what they differ from the internal test).
 no network is loaded, nor what they need.
 """
 
+import itertools
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from functools import cache, partial
+from functools import partial
 from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -82,25 +83,51 @@ class Params(Section):
     external: dict[Annotated[str, Field(pattern=r"^[a-z0-9][\w-]*$")], Annotated[str, Field(min_length=1)]]
 
 
-def find_known(cases: Sequence[Case], loaded: Params) -> pd.DataFrame:
-    """A row each of the cases, with `id`, `group`, `marks` and `known`: `repeat` where it repeats an image of data/raw,
-    `sweep` where it is otherwise of a sweep of these, or empty.
+def copy_sets(sets: dict[str, str], folder: Path, max_gib: float) -> dict[str, list[Case]]:
+    """The verified cases of each set, copied to `folder`; UserError, by the set's name, where one can't be used."""
+    copied = {}
+    for name, archive in sets.items():
+        root = folder / name
+        root.mkdir()
+        try:
+            copied[name] = copy_custom(Path(archive), root, max_gib)
+        except UserError as error:
+            raise UserError(f"external.{name}: {error}") from error
+    return copied
+
+
+def find_known(sets: dict[str, list[Case]], loaded: Params) -> dict[str, pd.DataFrame]:
+    """Of each set a row each of its cases, with `id`, `group`, `marks` and `known`: `repeat` where it repeats an image
+    of data/raw, `sweep` where it is otherwise of a sweep of these, or empty.
     """
     own, audit = read_cases(RAW), loaded.audit
-    every = [*own, *cases]
+    every = [*own, *itertools.chain.from_iterable(sets.values())]
     found = find_alike(every, audit.similarity, audit.sweep, imagenet_encoder, loaded.seed, RAW.parent)
     alike = group(len(every), found.pairs, audit.weak_similarity, audit.similarity)
     sweeps = join(alike, chained(len(every), found.links))
-    repeats, of_sweep = (np.isin(groups[len(own) :], groups[: len(own)]) for groups in (found.frames, sweeps))
-    table = found.figures[len(own) :].reset_index(drop=True)
-    return pd.DataFrame(
+    repeats, of_sweep = (np.isin(groups, groups[: len(own)]) for groups in (found.frames, sweeps))
+    table = pd.DataFrame(
         {
-            "id": table["id"],
-            "group": join(sweeps[len(own) :], by_patient(table["patient"])),
-            "marks": (table["burned_pixels"] >= BURNED_PIXELS).astype(int),
+            "id": found.figures["id"],
+            "group": sweeps,
+            "marks": (found.figures["burned_pixels"] >= BURNED_PIXELS).astype(int),
             "known": np.select([repeats, of_sweep], ["repeat", "sweep"], ""),
         }
     )
+    ends = np.cumsum([len(own), *map(len, sets.values())])
+    known = {}
+    for name, (start, end) in zip(sets, itertools.pairwise(ends), strict=True):
+        # Patients are told apart within a set alone.
+        patients = by_patient(found.figures["patient"][start:end])
+        known[name] = table[start:end].assign(group=join(sweeps[start:end], patients)).reset_index(drop=True)
+    return known
+
+
+def check_new(name: str, known: pd.DataFrame) -> None:
+    """UserError where nothing of a set is new."""
+    if (known["known"] != "").all():
+        shown = "images repeat some of data/raw, or are of its sweeps"
+        raise UserError(f"external.{name}: all {len(known)} {shown}. Name another set.")
 
 
 def predict_together(networks: "Ensemble", cases: Sequence[Case], subset: str) -> Iterator[list[Prediction]]:
@@ -127,46 +154,36 @@ def score_set(name: str, cases: Sequence[Case], networks: "Ensemble", fitted: Fi
     return scores, np.sum([levels for _, levels in scored], axis=0)
 
 
-@cache
-def opened_networks() -> "Ensemble":
-    """The networks of all folds, opened when they are first asked for."""
+def evaluate_set(
+    name: str, cases: Sequence[Case], known: pd.DataFrame, networks: "Ensemble", fitted: Fitted
+) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The scores of a set, and what its figures can't be told from: images left out, and the calibration error."""
+    new = known["known"] == ""
+    chosen = [case for case, is_new in zip(cases, new, strict=True) if is_new]
+    scores, levels = score_set(name, chosen, networks, fitted)
+    left_out = {f"left out as {kind}": sorted(known.loc[known["known"] == kind, "id"]) for kind in ("repeat", "sweep")}
+    facts = left_out | {"calibration error": figures.reliability(*levels)[1]}
+    return scores.merge(known[new].drop(columns="known"), on="id", validate="many_to_one"), facts
+
+
+def evaluate_all(loaded: Params, folder: Path) -> tuple[pd.DataFrame, dict[str, Any]]:
+    """The scores of all sets, which are copied to `folder`, and the figures of each."""
+    sets = copy_sets(loaded.external, folder, loaded.data.max_gib)
+    # Where sweeps are looked for, the encoder takes the processor, whatever the networks here run on.
+    with ProcessPoolExecutor(1, get_context("spawn")) as process:
+        known = process.submit(find_known, sets, loaded).result()
+    for name, table in known.items():
+        check_new(name, table)
     # Here alone: Keras and its backend take seconds and hundreds of megabytes, for nothing where a set is refused.
     from stages.network import ensemble  # noqa: PLC0415
 
-    return ensemble.Ensemble.open(load(ensemble.Settings))
-
-
-def evaluate_set(name: str, archive: str, fitted: Fitted, loaded: Params) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The scores of a set, and what its figures can't be told from: images left out, and the calibration error."""
-    with tempfile.TemporaryDirectory(dir=RAW.parent, prefix=".partial-") as folder:
-        root = Path(folder) / "raw"
-        root.mkdir()
-        try:
-            cases = copy_custom(Path(archive), root, loaded.data.max_gib)
-        except UserError as error:
-            raise UserError(f"external.{name}: {error}") from error
-        # Where sweeps are looked for, the encoder takes the processor, whatever the networks here run on.
-        with ProcessPoolExecutor(1, get_context("spawn")) as process:
-            table = process.submit(find_known, cases, loaded).result()
-        new = table["known"] == ""
-        if not new.any():
-            shown = "images repeat some of data/raw, or are of its sweeps"
-            raise UserError(f"external.{name}: all {len(cases)} {shown}. Name another set.")
-        chosen = [case for case, is_new in zip(cases, new, strict=True) if is_new]
-        scores, levels = score_set(name, chosen, opened_networks(), fitted)
-    left_out = {f"left out as {kind}": sorted(table.loc[table["known"] == kind, "id"]) for kind in ("repeat", "sweep")}
-    facts = left_out | {"calibration error": figures.reliability(*levels)[1]}
-    return scores.merge(table[new].drop(columns="known"), on="id", validate="many_to_one"), facts
-
-
-def evaluate_all(loaded: Params) -> tuple[pd.DataFrame, dict[str, Any]]:
-    """The scores of all sets, and the figures of each."""
+    networks = ensemble.Ensemble.open(load(ensemble.Settings))
     fitted = read_fitted(POSTPROCESS, ALL)
     internal = json.loads(figures.FIGURES.read_text(encoding="utf-8"))["test"]
     test = PairedTest(loaded.intervals.draws, loaded.intervals.confidence, loaded.seed)
     tables, found = [], {}
-    for name, archive in loaded.external.items():
-        scores, facts = evaluate_set(name, archive, fitted, loaded)
+    for name, cases in sets.items():
+        scores, facts = evaluate_set(name, cases, known[name], networks, fitted)
         summary = figures.summarise(scores, test)
         tables.append(scores)
         found[name] = facts | {"networks": len(loaded.split.run)} | summary | {"fall": falls(internal, summary)}
@@ -178,8 +195,10 @@ def main() -> None:
     """Score all sets that params.yaml names."""
     loaded = load(Params)
     remove_other_folds(Path("models"), loaded.split.run)
-    nothing = pd.DataFrame(columns=["subset", "stage", "id"]), {}
-    scores, found = evaluate_all(loaded) if loaded.external else nothing
+    scores, found = pd.DataFrame(columns=["subset", "stage", "id"]), {}
+    if loaded.external:
+        with tempfile.TemporaryDirectory(dir=RAW.parent, prefix=".partial-") as folder:
+            scores, found = evaluate_all(loaded, Path(folder))
     with written_aside(PER_IMAGE) as aside:
         scores.to_csv(aside, index=False, float_format="%.6f")
     with written_aside(FIGURES) as aside:

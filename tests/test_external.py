@@ -93,7 +93,7 @@ def test_a_frame_of_a_sweep_that_was_trained_on_is_told_from_strangers(
     write_table(raw, [case for case in cases if case not in tested])
     shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
     monkeypatch.chdir(tmp_path)
-    known = find_known(tested, load(Params)).set_index("id")["known"]
+    known = find_known({"tested": tested}, load(Params))["tested"].set_index("id")["known"]
     assert (known[last] == "sweep").all()
     assert (known[strangers] == "").all()
 
