@@ -15,7 +15,6 @@ the first of the images that were drawn before, such as those in data/raw of a r
 """
 
 import argparse
-import os
 import resource
 import shutil
 import subprocess
@@ -41,7 +40,7 @@ def draw(raw: Path, images: int, phantom: Path | None) -> list[Case]:
     """Write a phantom of a size, or take so many images of one that was drawn before."""
     if not phantom:
         return write_phantom(raw, images, seed=1)
-    shutil.copytree(phantom, raw, copy_function=os.link, dirs_exist_ok=True)
+    shutil.copytree(phantom, raw, dirs_exist_ok=True)
     # Repeats come right after their frame, and classes in turn.
     drawn = pd.read_csv(raw / "planted.csv").sort_values("frame", kind="stable")
     by_id = {case.id: case for case in read_cases(raw)}
