@@ -85,11 +85,17 @@ TINY = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Leave what needs the tiny run to the end, so that one process makes it while the other has work to do.
+    """Begin with the long test that makes the tiny run, so that one process makes it while the other has work to do.
 
-    Before and after that what is marked `long` comes first, so that no process waits for it at the very end.
+    What is marked `long` comes before the rest, so that no process waits for it at the very end, and what needs the
+    tiny run after what does not.
     """
-    items.sort(key=lambda item: ("clone" in getattr(item, "fixturenames", ()), not item.get_closest_marker("long")))
+
+    def turn(item: pytest.Item) -> tuple[bool, bool]:
+        long, needs_run = item.get_closest_marker("long") is not None, "clone" in getattr(item, "fixturenames", ())
+        return not long, needs_run != long
+
+    items.sort(key=turn)
 
 
 MadeOnce = Callable[[str, Callable[[Path], None]], Path]

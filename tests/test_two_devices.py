@@ -26,7 +26,7 @@ with tempfile.TemporaryDirectory() as name, mock.patch.object(train, "distributi
     folder = Path(name)
     params = test_train.tiny_params(epochs=4)
     # Without the classes the loss is that of the masks alone.
-    params = params.model_copy(update={"network": params.network.model_copy(update={"class_head": False})})
+    params = params.model_copy(update={"network": params.network.model_copy(update={"class_head": False, "depth": 2})})
     network = test_train.fit(params, folder / "whole")
     losses = test_train.curve(folder / "whole", "val_loss")
     validated = losses[test_train.curve(folder / "whole", "val_lesion_dice").argmax()]
