@@ -25,7 +25,7 @@ from stages.cases.folds import FOLDS, GROUPS, Run, remove_other_folds
 from stages.cases.prepared import PREPARED, Prepared, letterboxes
 from stages.cases.raw import RAW, Case, read_cases
 from stages.cases.scanners import SCANNERS
-from stages.pipeline.arrays import Grey, Mask
+from stages.pipeline.arrays import Grey
 from stages.pipeline.engine import map_on_all_cores
 from stages.pipeline.errors import command
 from stages.pipeline.files import written_aside
@@ -93,11 +93,12 @@ class Params(Section):
 class Validation:
     """One network's validation images, on the prepared grid without its padding.
 
-    `images` holds the probability uint8 and the true mask of each [height, width]; the other fields its group, its
-    class as the place in CLASSES, and its class logits [n, 3], or [n, 0] of a network without a class head.
+    `images` holds the probability and the true mask, 0/1, of each, uint8 [height, width] that stay in their files; the
+    other fields its group, its class as the place in CLASSES, and its class logits [n, 3], or [n, 0] of a network
+    without a class head.
     """
 
-    images: list[tuple[Grey, Mask]]
+    images: list[tuple[Grey, Grey]]
     groups: NDArray[np.int64]
     classes: NDArray[np.int64]
     logits: NDArray[np.float64]
@@ -109,7 +110,7 @@ class Validation:
         where = prepared.index.reset_index().set_index("id")["index"].loc[rows["id"]].to_numpy()
         probability = np.load(predictions(fold) / PROBABILITY, mmap_mode="r")
         images = [
-            (box.content(probability[row]), box.content(prepared.masks[place]) > 0)
+            (box.content(probability[row]), box.content(prepared.masks[place]))
             for row, place, box in zip(rows.index, where, letterboxes(prepared.index.iloc[where]), strict=True)
         ]
         groups = audit.set_index("id")["group"].loc[rows["id"]].to_numpy()
@@ -121,7 +122,7 @@ class Validation:
         def answer(image: int) -> tuple[float, float]:
             probability, truth = self.images[image]
             found = fitted.answer(probability, self.logits[image])
-            counts = count(found.mask, truth)
+            counts = count(found.mask, truth > 0)
             return float(dice(*(np.array(counts[name]) for name in ("tp", "fp", "fn")))), found.dice
 
         reached, expected = zip(*map_on_all_cores(answer, range(len(self.images))), strict=True)
@@ -183,13 +184,15 @@ def evaluate_fold(
 ) -> tuple[pd.DataFrame, Levels]:
     """The scores of a fold's validation and test images, and the test pixels [2, 256] of each level."""
     subsets, folder, label = ["validation", "test"], predictions(fold), f"score fold {fold}"
-    scored = list(map_predictions(partial(score, fitted), folder, subsets, cases, index, label))
-    scores = add_scores(pd.DataFrame([row for rows, _ in scored for row in rows]))
+    rows, tested = [], np.zeros((2, 256), np.int64)
+    for of_image, levels in map_predictions(partial(score, fitted), folder, subsets, cases, index, label):
+        rows += of_image
+        tested += levels * (of_image[0]["subset"] == "test")
+    scores = add_scores(pd.DataFrame(rows))
     scores["kind"] = classify(scores)
     scores = scores.merge(audit[["id", "group", "marks"]], on="id", validate="many_to_one")
     scores.insert(0, "fold", fold)
-    tested = [levels for rows, levels in scored if rows[0]["subset"] == "test"]
-    return scores, np.sum(tested, axis=0)
+    return scores, tested
 
 
 def count_changed(fitted: Fitted, prediction: Prediction) -> list[dict[str, Any]]:
