@@ -63,9 +63,11 @@ class Buckets:
 
     def add(self, rows: NDArray[np.int64]) -> None:
         """Add some rows [k, width]; those of a file stay in the order in which they come."""
-        places = rows[:, 0] % len(self._parts)
-        for place, part in enumerate(self._parts):
-            part.add(rows[places == place])
+        # Numbers of 16 bits are sorted by counting them.
+        places = (rows[:, 0] % len(self._parts)).astype(np.uint16)
+        order, counts = np.argsort(places, kind="stable"), np.bincount(places, minlength=len(self._parts))
+        for part, chosen in zip(self._parts, np.split(order, np.cumsum(counts)[:-1]), strict=True):
+            part.add(rows[chosen])
 
     def taken(self) -> Iterator[NDArray[np.int64]]:
         """The rows of one file after the other, which are empty then."""

@@ -80,7 +80,8 @@ def _whitening(descriptors: Rows) -> tuple[NDArray[np.float32], NDArray[np.float
     Descriptors have much in common, and hashes of them as they are would be alike for most.
     """
     step = -(-len(descriptors) // 100_000)
-    parts = [descriptors.read(start, start + _CHUNK)[-start % step :: step] for start in _chunks(descriptors)]
+    # A slice alone would keep all that it was taken from.
+    parts = [descriptors.read(start, start + _CHUNK)[-start % step :: step].copy() for start in _chunks(descriptors)]
     sample = np.concatenate(parts)
     sample = sample.astype(np.float64)
     centre = sample.mean(axis=0)
