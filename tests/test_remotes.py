@@ -294,7 +294,7 @@ def test_folds_trained_on_several_machines_are_evaluated_on_one_that_trains_none
         assert f"Running stage 'train@{fold}'" in dvc(machine, "repro", "--pull", f"train@{fold}", f"predict@{fold}")
         dvc(machine, "push", "--run-cache")
     collector = new_clone("collector")
-    told = dvc(collector, "repro", "--pull", "evaluate")
+    told = dvc(collector, "repro", "--pull")
     for fold, machine in enumerate(machines):
         assert f"Stage 'train@{fold}' is cached" in told
         assert f"Stage 'predict@{fold}' is cached" in told
@@ -302,7 +302,7 @@ def test_folds_trained_on_several_machines_are_evaluated_on_one_that_trains_none
         assert (collector / name).read_bytes() == (machine / name).read_bytes()
         assert (collector / f"metrics/train/fold-{fold}/record.json").exists()
     assert "Running stage 'evaluate'" in told
-    assert "up to date" in dvc(collector, "status", "evaluate")
+    assert "up to date" in dvc(collector, "status")
 
 
 @pytest.mark.parametrize("remote", [S3, Ssh, WebDav], ids=lambda kind: kind.title, indirect=True)
