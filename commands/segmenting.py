@@ -1,13 +1,14 @@
 """What the command `segment` does: the jobs that it plans, how a scan is read, segmented and written."""
 
 import argparse
+import contextlib
 import itertools
 import json
 import re
 import shutil
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
@@ -32,6 +33,9 @@ from stages.scans.reading import PICTURES, is_dicom, is_scan, opened
 from stages.scans.scan import Frame
 from stages.scoring.answers import Fitted
 from stages.scoring.postprocess import Steps
+
+# What was found, until it is in the tables: so a command that is killed loses nothing that it has done.
+_JOURNAL = ".findings.jsonl"
 
 # What the folder of the masks of a scan of several frames ends in.
 _FRAMES = "_frames"
@@ -232,13 +236,22 @@ def _described(job: Job, frame: Frame) -> Row:
     return {"image": job.scan.as_posix(), "frame": frame.number, **size}
 
 
-def write(job: Job, results: Iterator[Result | UserError], rate: float | None, options: Options) -> list[Row]:
-    """Write the files of a job, the masks last, since a job with a mask counts as done; the rows of its findings.
+@contextlib.contextmanager
+def written(
+    job: Job, results: Iterator[Result | UserError], rate: float | None, options: Options
+) -> Iterator[list[Row]]:
+    """Write the files of a job and yield the rows of its findings, so that they can be noted before the masks, which
+    say that a job is done, are put in place at the end.
 
     UserError where a frame could not be read, which leaves nothing of the job.
     """
     if rate is None:
-        return _write_single(job, _readable(next(results)), options)
+        result = _readable(next(results))
+        _write_overlay(job, result)
+        with written_aside(job.mask) as aside:
+            aside.write_bytes(result.mask)
+            yield _rows(result, job.mask, options)
+        return
     rows: list[Row] = []
 
     def pictures(folder: Path) -> Iterator[NDArray[np.uint8]]:
@@ -256,16 +269,13 @@ def write(job: Job, results: Iterator[Result | UserError], rate: float | None, o
         else:
             for _ in pictures(folder):
                 pass
-    return rows
+        yield rows
 
 
-def _write_single(job: Job, result: Result, options: Options) -> list[Row]:
+def _write_overlay(job: Job, result: Result) -> None:
     if result.picture is not None:
         with written_aside(job.overlay) as aside:
             aside.write_bytes(encode(result.picture, ".png"))
-    with written_aside(job.mask) as aside:
-        aside.write_bytes(result.mask)
-    return _rows(result, job.mask, options)
 
 
 def _readable(result: Result | UserError) -> Result:
@@ -283,8 +293,10 @@ def _rows(result: Result, mask: Path, options: Options) -> list[Row]:
     return table.rows_of(where, result.answer, options.network.sha256)
 
 
-def by_frame(jobs: Sequence[Job], options: Options, any_modality: bool) -> Iterator[list[Row] | UnreadableError]:
-    """Segment jobs one after the other, the frames of each on all cores; what becomes of each."""
+def by_frame(jobs: Sequence[Job], options: Options, any_modality: bool) -> Generator[list[Row] | UnreadableError]:
+    """Segment jobs one after the other, the frames of each on all cores; what becomes of each, which can be noted
+    before its masks are put in place.
+    """
     total = len(jobs) if all(job.scan.suffix.lower() in PICTURES for job in jobs) else None
 
     def segment_one(task: Task) -> tuple[Task, Result | UserError]:
@@ -296,17 +308,18 @@ def by_frame(jobs: Sequence[Job], options: Options, any_modality: bool) -> Itera
 
 def _write_each(
     results: Iterable[tuple[Task, Result | UserError]], options: Options
-) -> Iterator[list[Row] | UnreadableError]:
+) -> Generator[list[Row] | UnreadableError]:
     for job, of_job in itertools.groupby(results, key=lambda result: result[0].job):
         first = next(of_job)
         every = (result for _, result in itertools.chain([first], of_job))
         try:
-            yield write(job, every, first[0].rate, options)
+            with written(job, every, first[0].rate, options) as rows:
+                yield rows
         except UnreadableError as error:
             yield error
 
 
-def by_scan(jobs: Sequence[Job], options: Options, any_modality: bool) -> Iterator[list[Row] | UnreadableError]:
+def by_scan(jobs: Sequence[Job], options: Options, any_modality: bool) -> Generator[list[Row] | UnreadableError]:
     """The same, each job as a whole on one of the machines of a cluster.
 
     It is written to a folder of its own and put in place here, so that what two machines did at once, one of them given
@@ -319,12 +332,12 @@ def by_scan(jobs: Sequence[Job], options: Options, any_modality: bool) -> Iterat
     ):
         segment_one = partial(_segment_aside, Path(aside), Path(wanted.name), options, any_modality)
         for job, (folder, outcome) in zip(jobs, map_on_all_machines(segment_one, jobs, "segment"), strict=True):
+            yield outcome
             # The masks last, since a job with a mask counts as done.
             for made, target in zip(job.below(options.output, folder).outputs[::-1], job.outputs[::-1], strict=True):
                 if made.exists():
                     target.parent.mkdir(parents=True, exist_ok=True)
                     made.replace(target)
-            yield outcome
 
 
 def _segment_aside(
@@ -334,36 +347,40 @@ def _segment_aside(
     there = replace(options, output=folder)
     results = ((task, segment(task, there)) for task in read([job.below(options.output, folder)], any_modality))
     try:
-        return folder, next(_write_each(results, there))
+        [outcome] = _write_each(results, there)
+        return folder, outcome
     finally:
         # The command ended meanwhile and removed what it knew of; writing made the folder anew.
         if not wanted.exists():
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def note(outcomes: Iterable[list[Row] | UnreadableError], done: Done) -> None:
-    """Note in `done` what becomes of each job."""
+def note(outcomes: Iterable[list[Row] | UnreadableError], done: Done, output: Path) -> None:
+    """Note what becomes of each job in `done` and, lest the command be killed, in the journal of the output folder."""
     for outcome in outcomes:
         if isinstance(outcome, UnreadableError):
             done.unreadable.append(str(outcome))
         else:
+            table.append(outcome, output / _JOURNAL)
             done.rows += outcome
             done.scans += 1
 
 
-def write_findings(rows: list[Row], output: Path) -> list[Row]:
-    """Write the tables of all masks in the output folder: `rows`, and those of earlier runs whose masks are there."""
-    path = output / "findings.json"
+def write_findings(output: Path) -> list[Row]:
+    """Write the tables of all masks in the output folder: those of the journal, which goes, and of earlier commands."""
+    path, journal = output / "findings.json", output / _JOURNAL
     try:
-        earlier = table.read_json(path)
-        new = {row["mask"] for row in rows}
-        kept = [row for row in earlier if row["mask"] not in new and (output / row["mask"]).exists()]
+        new = table.read_journal(journal)
+        noted = {row["mask"] for row in new}
+        earlier = [row for row in table.read_json(path) if row["mask"] not in noted]
+        every = [row for row in earlier + new if (output / row["mask"]).exists()]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: holds no findings. Remove it, and run the command again with --overwrite.") from error
-    every = sorted(kept + rows, key=lambda row: (row["mask"], row["lesion"]))
+    every.sort(key=lambda row: (row["mask"], row["lesion"]))
     for name, write_table in (("findings.csv", table.write_csv), ("findings.json", table.write_json)):
         with written_aside(output / name) as aside:
             write_table(every, aside)
+    journal.unlink(missing_ok=True)
     return every
 
 
@@ -415,22 +432,26 @@ def run(arguments: argparse.Namespace) -> None:
     jobs = plan_jobs(arguments.inputs, arguments.output)
     waiting = [job for job in jobs if arguments.overwrite or not job.is_done]
     done = Done()
+    if (arguments.output / _JOURNAL).exists():
+        write_findings(arguments.output)
     if waiting:
         options = prepare(arguments, waiting)
         for job in waiting:
             clear(job)
+        segment_all = by_scan if cluster_address() else by_frame
         try:
-            segment_all = by_scan if cluster_address() else by_frame
-            note(segment_all(waiting, options, arguments.any_modality), done)
+            with contextlib.closing(segment_all(waiting, options, arguments.any_modality)) as outcomes:
+                note(outcomes, done, arguments.output)
         except KeyboardInterrupt as error:
+            number = sum(job.is_done for job in waiting)
             raise UserError(
-                f"stopped; {done.scans} of {len(waiting)} scans are done. The same command goes on with the others."
+                f"stopped; {number} of {len(waiting)} scans are done. The same command goes on with the others."
             ) from error
         finally:
             if done.rows:
-                write_findings(done.rows, arguments.output)
+                write_findings(arguments.output)
     if arguments.coco:
-        write_coco(write_findings([], arguments.output), arguments.output)
+        write_coco(write_findings(arguments.output), arguments.output)
     if arguments.dicom_seg:
         write_dicom_seg(done.rows, arguments.output)
     tell(jobs, waiting, done, arguments.output)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.findings.lesions import Lesion
+from stages.pipeline.errors import UserError
 
 Row = dict[str, Any]
 
@@ -79,3 +80,18 @@ def read_json(path: Path) -> list[Row]:
     if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
         raise ValueError("no list of objects")
     return rows
+
+
+def append(rows: Sequence[Row], path: Path) -> None:
+    """Add rows to the end of a journal, one line of JSON for all of them. UserError where the disk is full."""
+    try:
+        with path.open("a", encoding="utf-8") as journal:
+            journal.write(json.dumps(rows) + "\n")
+    except OSError as error:
+        raise UserError(f"{path}: could not be written ({error}). Mend this and run the same command again.") from error
+
+
+def read_journal(path: Path) -> list[Row]:
+    """The rows that `append` wrote; none where there is no such file. Without those of a line that was cut off."""
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True) if path.exists() else []
+    return [row for line in lines if line.endswith("\n") for row in json.loads(line)]

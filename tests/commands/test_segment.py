@@ -381,11 +381,9 @@ def test_a_mistyped_name_is_told_before_anything_is_loaded(checkout: Path) -> No
     assert (done.returncode, done.stdout, done.stderr) == (1, "\n", "error: nothing.png: does not exist.\n")
 
 
-def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
-    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def segment_many(checkout: Path, write: Write) -> subprocess.Popen[str]:
+    """Start to segment 2,000 scans, so many that a busy machine does not end before it is stopped; 5 are done."""
     first = write("scans/0000.png", scan_image())
-    # So many that a machine that is busy elsewhere does not end before it is stopped.
     for number in range(1, 2000):
         Path(f"scans/{number:04}.png").hardlink_to(first)
     # Where the tests run in the background of a shell, they ignore Ctrl-C, and so would it.
@@ -396,18 +394,44 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
     while len(list(checkout.glob("segmented/[!.]*.png"))) < 5:
         assert process.poll() is None, "it has ended before it could be stopped"
         time.sleep(0.002)
+    return process
+
+
+def go_on_with_20_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    for scan in sorted(Path("scans").iterdir())[len(masks()) + 20 :]:
+        scan.unlink()
+    run(monkeypatch, "scans")
+
+
+def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = segment_many(checkout, write)
     process.send_signal(signal.SIGINT)
     _, told = process.communicate()
     assert process.returncode == 1
-    assert "error: stopped; " in told
-    assert "Traceback" not in told
     done = masks()
+    assert f"error: stopped; {len(done)} of 2000 scans are done." in told
+    assert "Traceback" not in told
     assert 5 <= len(done) < 1900
     assert [row["mask"] for row in findings()] == done
-    for scan in sorted(Path("scans").iterdir())[len(done) + 20 :]:
-        scan.unlink()
-    run(monkeypatch, "scans")
+    assert not list(checkout.glob("segmented/.*"))
+    go_on_with_20_more(monkeypatch)
     assert len(findings()) == len(done) + 20
+
+
+def test_after_a_kill_the_same_command_goes_on_and_has_the_findings_of_what_was_done(
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = segment_many(checkout, write)
+    process.kill()
+    process.communicate()
+    done = masks()
+    assert 5 <= len(done) < 1900
+    go_on_with_20_more(monkeypatch)
+    assert [row["mask"] for row in findings()] == masks()
+    assert len(masks()) == len(done) + 20
+    assert not list(checkout.glob("segmented/.findings*"))
 
 
 def test_a_full_disk_is_told_and_leaves_nothing_half_written(checkout: Path, write: Write) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 
 from stages.findings.lesions import find_lesions
-from stages.findings.table import Answer, read_json, rows_of, write_csv, write_json
+from stages.findings.table import Answer, append, read_journal, read_json, rows_of, write_csv, write_json
 
 MASK = np.eye(4, dtype=bool)
 LESIONS = find_lesions(MASK, np.where(MASK, 255, 0).astype(np.uint8))
@@ -30,3 +30,19 @@ def test_rows_come_back_as_they_were_written_whatever_the_name(tmp_path: Path) -
     assert read_json(tmp_path / "findings.json") == rows
     with (tmp_path / "findings.csv").open(newline="", encoding="utf-8") as file:
         assert [row["image"] for row in csv.DictReader(file)] == names
+
+
+def test_a_journal_gives_back_all_rows_but_those_of_a_line_that_was_cut_off(tmp_path: Path) -> None:
+    journal = tmp_path / "journal"
+    assert read_journal(journal) == []
+    first, second = (
+        rows_of({"image": name}, Answer(LESIONS, 1.0, {}, 0.7), "hash") for name in ("a\u2028.png", "扫描\n")
+    )
+    append(first, journal)
+    length = journal.stat().st_size
+    append(second, journal)
+    whole = journal.read_bytes()
+    assert read_journal(journal) == first + second
+    for cut in (length, length + 1, len(whole) - 1):
+        journal.write_bytes(whole[:cut])
+        assert read_journal(journal) == first
