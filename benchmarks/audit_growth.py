@@ -41,8 +41,8 @@ def draw(raw: Path, images: int, phantom: Path | None) -> list[Case]:
     if not phantom:
         return write_phantom(raw, images, seed=1)
     shutil.copytree(phantom, raw, dirs_exist_ok=True)
-    # Repeats come right after their frame, and classes in turn.
-    drawn = pd.read_csv(raw / "planted.csv").sort_values("frame", kind="stable")
+    # So that no sweep is cut, less one: what is left of it would be no chain.
+    drawn = pd.read_csv(raw / "planted.csv").sort_values(["sweep", "frame"], kind="stable")
     by_id = {case.id: case for case in read_cases(raw)}
     return [by_id[case_id] for case_id in drawn["id"][:images]]
 

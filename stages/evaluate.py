@@ -33,7 +33,6 @@ from stages.pipeline.params import Between, NotNegative, Section, Seed, Shares, 
 from stages.pipeline.tables import read_table
 from stages.scoring import figures
 from stages.scoring.answers import ALL, POSTPROCESS, Fitted, read_fitted
-from stages.scoring.error_kinds import classify
 from stages.scoring.figures import FIGURES, PER_IMAGE, PLOTS
 from stages.scoring.fitting import fit_estimate, fit_steps, fit_temperature, utility
 from stages.scoring.intervals import Intervals
@@ -49,7 +48,7 @@ from stages.scoring.predictions import (
     predictions,
     read_rows,
 )
-from stages.scoring.rows import Levels, score
+from stages.scoring.rows import Levels, score, tabulate
 from stages.scoring.scores import add_scores, count, dice
 from stages.training.history import HISTORIES, put_into_git
 
@@ -184,15 +183,10 @@ def evaluate_fold(
 ) -> tuple[pd.DataFrame, Levels]:
     """The scores of a fold's validation and test images, and the test pixels [2, 256] of each level."""
     subsets, folder, label = ["validation", "test"], predictions(fold), f"score fold {fold}"
-    rows, tested = [], np.zeros((2, 256), np.int64)
-    for of_image, levels in map_predictions(partial(score, fitted), folder, subsets, cases, index, label):
-        rows += of_image
-        tested += levels * (of_image[0]["subset"] == "test")
-    scores = add_scores(pd.DataFrame(rows))
-    scores["kind"] = classify(scores)
+    scores, levels = tabulate(map_predictions(partial(score, fitted), folder, subsets, cases, index, label))
     scores = scores.merge(audit[["id", "group", "marks"]], on="id", validate="many_to_one")
     scores.insert(0, "fold", fold)
-    return scores, tested
+    return scores, levels["test"]
 
 
 def count_changed(fitted: Fitted, prediction: Prediction) -> list[dict[str, Any]]:

@@ -22,7 +22,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 import numpy as np
 import pandas as pd
 from pydantic import Field
-from tqdm import tqdm
 
 from stages.cases.folds import Run, remove_other_folds
 from stages.cases.groups import by_patient, join
@@ -40,13 +39,11 @@ from stages.repeats.search import find_alike
 from stages.repeats.sweeps import chained
 from stages.scoring import figures
 from stages.scoring.answers import ALL, POSTPROCESS, Fitted, read_fitted
-from stages.scoring.error_kinds import classify
 from stages.scoring.external import FIGURES, PER_IMAGE, falls
 from stages.scoring.intervals import Intervals
 from stages.scoring.paired import PairedTest
 from stages.scoring.predictions import Prediction
-from stages.scoring.rows import Levels, score
-from stages.scoring.scores import add_scores
+from stages.scoring.rows import score, tabulate
 from stages.sources.custom import copy_custom
 
 if TYPE_CHECKING:
@@ -130,28 +127,17 @@ def check_new(name: str, known: pd.DataFrame) -> None:
         raise UserError(f"external.{name}: all {len(known)} {shown}. Name another set.")
 
 
-def predict_together(networks: "Ensemble", cases: Sequence[Case], subset: str) -> Iterator[list[Prediction]]:
-    """The mean of what the networks say, of a few cases at a time."""
-    for start in tqdm(range(0, len(cases), _BATCH), desc=f"predict {subset}", unit="batch", disable=None):
+def predict_together(networks: "Ensemble", cases: Sequence[Case], subset: str) -> Iterator[Prediction]:
+    """The mean of what the networks say of each case."""
+    for start in range(0, len(cases), _BATCH):
         batch = cases[start : start + _BATCH]
         images = [read_grey(case.image) for case in batch]
         boxes = [Letterbox.fit(*image.shape, size=networks.size) for image in images]
         squares = np.stack([box.image_in(image) for box, image in zip(boxes, images, strict=True)])
         probability, logits = networks.predict(squares)
-        yield [
-            Prediction(case, subset, read_merged_mask(case, box.height, box.width), box.image_out(square), of_classes)
-            for case, box, square, of_classes in zip(batch, boxes, probability, logits, strict=True)
-        ]
-
-
-def score_set(name: str, cases: Sequence[Case], networks: "Ensemble", fitted: Fitted) -> tuple[pd.DataFrame, Levels]:
-    """The scores of the images of a set, and the pixels [2, 256] of each level."""
-    scored = []
-    for predictions in predict_together(networks, cases, name):
-        scored += map_on_all_cores(partial(score, fitted), predictions)
-    scores = add_scores(pd.DataFrame([row for rows, _ in scored for row in rows]))
-    scores["kind"] = classify(scores)
-    return scores, np.sum([levels for _, levels in scored], axis=0)
+        for case, box, square, of_classes in zip(batch, boxes, probability, logits, strict=True):
+            truth = read_merged_mask(case, box.height, box.width)
+            yield Prediction(case, subset, truth, box.image_out(square), of_classes)
 
 
 def evaluate_set(
@@ -160,9 +146,10 @@ def evaluate_set(
     """The scores of a set, and what its figures can't be told from: images left out, and the calibration error."""
     new = known["known"] == ""
     chosen = [case for case, is_new in zip(cases, new, strict=True) if is_new]
-    scores, levels = score_set(name, chosen, networks, fitted)
+    predicted = predict_together(networks, chosen, name)
+    scores, levels = tabulate(map_on_all_cores(partial(score, fitted), predicted, f"score {name}", len(chosen)))
     left_out = {f"left out as {kind}": sorted(known.loc[known["known"] == kind, "id"]) for kind in ("repeat", "sweep")}
-    facts = left_out | {"calibration error": figures.reliability(*levels)[1]}
+    facts = left_out | {"calibration error": figures.reliability(*levels[name])[1]}
     return scores.merge(known[new].drop(columns="known"), on="id", validate="many_to_one"), facts
 
 

@@ -63,8 +63,8 @@ class Buckets:
 
     def add(self, rows: NDArray[np.int64]) -> None:
         """Add some rows [k, width]; those of a file stay in the order in which they come."""
-        # Numbers of 16 bits are sorted by counting them.
-        places = (rows[:, 0] % len(self._parts)).astype(np.uint16)
+        # Numbers of no more than 16 bits are sorted by counting them.
+        places = (rows[:, 0] % len(self._parts)).astype(np.min_scalar_type(len(self._parts)))
         order, counts = np.argsort(places, kind="stable"), np.bincount(places, minlength=len(self._parts))
         for part, chosen in zip(self._parts, np.split(order, np.cumsum(counts)[:-1]), strict=True):
             part.add(rows[chosen])

@@ -4,7 +4,8 @@ A frame is a grid of cells, each a vector of features that an encoder learned on
 place and whitened over all frames (Jégou and Chum, ECCV 2012); cells without tissue are left out. Candidates: the
 nearest neighbours by features pooled more coarsely. Check: the mean cosine of the cells where one frame is shifted onto
 the other as it fits best, less what is usual between each of the two and its neighbours (Conneau et al., ICLR 2018), so
-that a look that many strangers share, such as that of a sector, counts for nothing.
+that a look that many strangers share, such as that of a sector, counts for nothing. A first round tells who is of one
+sweep; in a second one they no longer count as neighbours, since of a long sweep all of them may be.
 """
 
 from collections.abc import Callable, Sequence
@@ -87,10 +88,14 @@ def find_links(
         cells, coarse = _describe(_encoded(album, frames, encode, folder), folder)
         pairs = _neighbours(coarse)
         likenesses = _likenesses(cells, pairs)
-    usual = _usual(pairs, likenesses, len(frames))
     first, second = pairs.T
-    closeness = likenesses - (usual[first] + usual[second]) / 2
-    close = (closeness >= least) & (abs(np.log(aspects[first] / aspects[second])) <= _ASPECT)
+    fits = abs(np.log(aspects[first] / aspects[second])) <= _ASPECT
+    usual = _usual(pairs, likenesses, len(frames))
+    sweeps = _components(len(frames), pairs[fits & (_closeness(pairs, likenesses, usual) >= least)])
+    strangers = sweeps[first] != sweeps[second]
+    usual = np.minimum(usual, _usual(pairs[strangers], likenesses[strangers], len(frames)))
+    closeness = _closeness(pairs, likenesses, usual)
+    close = fits & (closeness >= least)
     return [
         Link(int(frames[one]), int(frames[two]), float(value))
         for one, two, value in zip(first[close], second[close], closeness[close], strict=True)
@@ -99,9 +104,12 @@ def find_links(
 
 def chained(images: int, links: Sequence[Link]) -> NDArray[np.int64]:
     """The sweep of each image: what links join, directly or by others in between; a number of its own for any other."""
-    first = np.array([link.first for link in links], np.int64)
-    second = np.array([link.second for link in links], np.int64)
-    graph = coo_matrix((np.ones(len(links)), (first, second)), shape=(images, images))
+    return _components(images, np.array([(link.first, link.second) for link in links], np.int64).reshape(-1, 2))
+
+
+def _components(count: int, pairs: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The number of the component of each of `count` places that pairs [k, 2] of them join."""
+    graph = coo_matrix((np.ones(len(pairs)), tuple(pairs.T)), shape=(count, count))
     return connected_components(graph, directed=False)[1].astype(np.int64)
 
 
@@ -231,8 +239,19 @@ def _shifted(grid: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _usual(pairs: NDArray[np.int64], likenesses: NDArray[np.float64], frames: int) -> NDArray[np.float64]:
-    """What is usual for each frame: its likeness with its neighbour of rank _USUAL, or with its last one."""
+    """What is usual for each frame: its likeness with its neighbour of rank _USUAL, or with its last one; infinite for
+    one without a neighbour.
+    """
     places, values = pairs.T.ravel(), np.tile(likenesses, 2)
     order = np.lexsort((-values, places))
     starts = np.searchsorted(places[order], np.arange(frames + 1))
-    return values[order][np.minimum(starts[:-1] + _USUAL, starts[1:]) - 1]
+    usual, known = np.full(frames, np.inf), starts[1:] > starts[:-1]
+    usual[known] = values[order][np.minimum(starts[:-1] + _USUAL, starts[1:])[known] - 1]
+    return usual
+
+
+def _closeness(
+    pairs: NDArray[np.int64], likenesses: NDArray[np.float64], usual: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """By how much the likeness of each pair exceeds the mean of what is usual for its two frames."""
+    return likenesses - usual[pairs].mean(axis=1)

@@ -1,17 +1,20 @@
-"""The scores of one image, as the rows of tables of scores."""
+"""The scores of images, as the rows of tables of scores."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any, TypeAlias
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from stages.scoring.answers import Fitted
 from stages.scoring.classification import CLASS_PROBABILITIES
-from stages.scoring.error_kinds import fragments
+from stages.scoring.error_kinds import classify, fragments
 from stages.scoring.postprocess import Steps
 from stages.scoring.predictions import Prediction
-from stages.scoring.scores import count, surface_distances
+from stages.scoring.scores import add_scores, count, surface_distances
 
 # Pixels [2, 256] of each level of probability, inside lesions and outside.
 Levels: TypeAlias = NDArray[np.int64]
@@ -34,3 +37,15 @@ def score(fitted: Fitted, prediction: Prediction) -> tuple[list[dict[str, Any]],
         rows.append(image | area | count(answer.mask, truth) | surface_distances(answer.mask, truth) | sure)
     inside = np.bincount(probability[truth], minlength=256)
     return rows, np.stack([inside, np.bincount(probability.ravel(), minlength=256) - inside])
+
+
+def tabulate(scored: Iterable[tuple[list[dict[str, Any]], Levels]]) -> tuple[pd.DataFrame, dict[str, Levels]]:
+    """The table of what `score` gives of many images, with all scores and the kinds of error, and by subset the pixels
+    [2, 256] of each level.
+    """
+    rows, levels = [], defaultdict(lambda: np.zeros((2, 256), np.int64))
+    for of_image, pixels in scored:
+        rows += of_image
+        levels[of_image[0]["subset"]] += pixels
+    scores = add_scores(pd.DataFrame(rows))
+    return scores.assign(kind=classify(scores)), levels

@@ -29,9 +29,9 @@ def texture(seed: int) -> NDArray[np.floating]:
     return noise / np.std(noise)
 
 
-def section(volume: int, step: int) -> Grey:
-    """A frame of a sweep: each next one is 5 pixels further along, and a tenth of it is another texture."""
-    along = texture(volume)[:, 5 * step :][:, :SIDE] + 0.1 * step * texture(1000 + 10 * volume + step)[:, :SIDE]
+def section(volume: int, step: int, other: float = 0.1) -> Grey:
+    """A frame of a sweep: each next one is 5 pixels further along, and as to a share of `other` of another texture."""
+    along = texture(volume)[:, 5 * step :][:, :SIDE] + other * step * texture(1000 + 10 * volume + step)[:, :SIDE]
     return np.clip(128 + 40 * along, 20, 255).astype(np.uint8)
 
 
@@ -52,6 +52,14 @@ def test_frames_of_a_sweep_are_chained_and_strangers_are_not(tmp_path: Path) -> 
     found = [Link(*pair, 1.0) for pair in links(squares, tmp_path)]
     sweeps = chained(len(squares), found).tolist()
     assert len(set(sweeps[:4])) == 1
+    assert len(set(sweeps)) == 1 + len(STRANGERS)
+
+
+def test_a_sweep_of_more_frames_than_tell_what_is_usual_is_one_sweep(tmp_path: Path) -> None:
+    squares = [section(0, step, other=0.2) for step in range(12)] + STRANGERS
+    found = [Link(*pair, 1.0) for pair in links(squares, tmp_path)]
+    sweeps = chained(len(squares), found).tolist()
+    assert len(set(sweeps[:12])) == 1
     assert len(set(sweeps)) == 1 + len(STRANGERS)
 
 
