@@ -7,7 +7,8 @@ block by block; the median correlation is the similarity of the pair, so that ma
 count.
 """
 
-from collections.abc import Iterable, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import cv2
@@ -122,11 +123,15 @@ def group(images: int, pairs: Iterable[Pair], weak: float, strong: float) -> NDA
     groups = [{image} for image in range(images)]
     links = [pair for pair in pairs if pair.similarity >= (weak if pair.same_view else strong)]
     links.sort(key=lambda pair: -pair.similarity)
+    partners: defaultdict[int, list[int]] = defaultdict(list)
+    for link in links:
+        partners[link.first].append(link.second)
+        partners[link.second].append(link.first)
     for link in links:
         one, two = groups[link.first], groups[link.second]
         if one is two:
             continue
-        if link.similarity >= strong or len(one | two) == 2 or _links_between(one, two, links) >= 2:
+        if link.similarity >= strong or len(one | two) == 2 or _links_between(one, two, partners) >= 2:
             one |= two
             for image in two:
                 groups[image] = one
@@ -134,8 +139,6 @@ def group(images: int, pairs: Iterable[Pair], weak: float, strong: float) -> NDA
     return np.unique(first_members, return_inverse=True)[1]
 
 
-def _links_between(one: set[int], two: set[int], links: Sequence[Pair]) -> int:
-    both = one | two
-    return sum(
-        link.first in both and link.second in both and (link.first in one) != (link.second in one) for link in links
-    )
+def _links_between(one: set[int], two: set[int], partners: Mapping[int, Sequence[int]]) -> int:
+    smaller, larger = sorted((one, two), key=len)
+    return sum(partner in larger for image in smaller for partner in partners[image])
