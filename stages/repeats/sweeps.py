@@ -19,7 +19,6 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
-from sklearn.neighbors import NearestNeighbors
 from threadpoolctl import threadpool_limits
 
 from stages.pipeline.arrays import Grey
@@ -197,6 +196,8 @@ def _whitened(raw: Rows, mean: NDArray[np.float32], whitening: NDArray[np.float3
 
 def _neighbours(coarse: NDArray[np.float32]) -> NDArray[np.int64]:
     """The pairs [k, 2] of places of which one is among the nearest neighbours of the other, in order."""
+    from sklearn.neighbors import NearestNeighbors  # noqa: PLC0415  two seconds, for those alone who look for sweeps
+
     nearest = NearestNeighbors(n_neighbors=min(_CANDIDATES, len(coarse) - 1), algorithm="brute").fit(coarse)
     found = nearest.kneighbors(return_distance=False)
     places = np.repeat(np.arange(len(found)), found.shape[1])
