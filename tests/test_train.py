@@ -109,6 +109,7 @@ def test_training_learns_and_keeps_the_best_averaged_weights(tmp_path: Path) -> 
     assert len((tmp_path / "one.log").read_text().splitlines()) == 12
 
 
+@pytest.mark.long
 def test_training_stops_early_where_nothing_gets_better_and_a_stopped_one_ends_as_if_it_had_not_been_stopped(
     tiny: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -139,6 +140,7 @@ def test_training_works_in_half_precision(tiny: Params, tmp_path: Path, precisio
     assert {network.get_layer(name).compute_dtype for name in network.output} == {"float32"}
 
 
+@pytest.mark.long
 def test_a_network_with_an_encoder_trains_and_its_file_gives_what_it_gave(tiny: Params, tmp_path: Path) -> None:
     encoded = tiny.model_copy(
         update={
