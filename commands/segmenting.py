@@ -1,13 +1,10 @@
-"""What the command `segment` does: the jobs that it plans, how a scan is read, segmented and written."""
+"""What the command `segment` does: how a scan is read, segmented and written, and what is said of it."""
 
 import argparse
 import contextlib
 import itertools
-import json
-import re
 import shutil
 import tempfile
-from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
@@ -16,7 +13,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from stages.cases.images import read_mask
+from commands.findings import has_notes, note, write_coco, write_dicom_seg, write_findings
+from commands.jobs import Job, clear, plan_jobs
 from stages.cases.letterbox import Letterbox
 from stages.findings import table
 from stages.findings.lesions import find_lesions
@@ -25,73 +23,19 @@ from stages.pages.overlay import PREDICTION, encode, overlay
 from stages.pipeline.engine import cluster_address, map_on_all_cores, map_on_all_machines
 from stages.pipeline.errors import UserError
 from stages.pipeline.files import written_aside
-from stages.pipeline.litter import is_litter
 from stages.runtime.choice import choose
 from stages.runtime.network import Network, open_network
 from stages.scans import clips
-from stages.scans.reading import PICTURES, is_dicom, is_scan, opened
+from stages.scans.reading import PICTURES, opened
 from stages.scans.scan import Frame
 from stages.scoring.answers import Fitted
 from stages.scoring.postprocess import Steps
-
-# What was found, until it is in the tables: so a command that is killed loses nothing that it has done.
-_JOURNAL = ".findings.jsonl"
-
-# What the folder of the masks of a scan of several frames ends in.
-_FRAMES = "_frames"
-
-# What a DICOM Segmentation ends in.
-_SEG = "_seg.dcm"
 
 # So many frames are told of one by one; of more, the tables tell.
 _TOLD = 10
 
 # Of a clip whose file doesn't tell.
 _FRAMES_PER_SECOND = 25
-
-_MASK_STEM = re.compile(r".*_mask(_\d+)?")
-
-
-@dataclass(frozen=True)
-class Job:
-    """A scan to segment and where its mask goes."""
-
-    scan: Path
-    mask: Path
-
-    @property
-    def overlay(self) -> Path:
-        """Where the overlay of a picture goes."""
-        return self.mask.with_name(f"{self.mask.stem}_overlay.png")
-
-    @property
-    def frames(self) -> Path:
-        """The folder for the masks of a scan of several frames."""
-        return self.mask.with_name(f"{self.mask.stem}{_FRAMES}")
-
-    @property
-    def video(self) -> Path:
-        """Where the overlay of a scan of several frames goes."""
-        return self.mask.with_name(f"{self.mask.stem}_overlay.mp4")
-
-    @property
-    def segmentation(self) -> Path:
-        """Where the DICOM Segmentation goes."""
-        return self.mask.with_name(f"{self.mask.stem}{_SEG}")
-
-    @property
-    def outputs(self) -> tuple[Path, ...]:
-        """All that it may write."""
-        return self.mask, self.frames, self.overlay, self.video, self.segmentation
-
-    def below(self, output: Path, folder: Path) -> "Job":
-        """The same job written to another folder than `output`."""
-        return replace(self, mask=folder / self.mask.relative_to(output))
-
-    @property
-    def is_done(self) -> bool:
-        """Whether its mask is there, or its frames' masks are."""
-        return self.mask.exists() or self.frames.exists()
 
 
 @dataclass(frozen=True)
@@ -130,67 +74,6 @@ class Done:
     rows: list[Row] = field(default_factory=list)
     scans: int = 0
     unreadable: list[str] = field(default_factory=list)
-
-
-def plan_jobs(inputs: Iterable[Path], output: Path) -> list[Job]:
-    """A job for each file, and for each scan in each folder, whose structure is kept.
-
-    UserError where an input doesn't exist, a folder holds no scan, two masks would have the same name, or an output
-    that of an input.
-    """
-    jobs = []
-    for path in inputs:
-        if path.is_dir():
-            found = find_scans(path, output)
-            jobs += [Job(file, output / file.relative_to(path).with_suffix(".png")) for file in found]
-        elif path.is_file():
-            jobs.append(Job(path, output / f"{path.stem}.png"))
-        else:
-            raise UserError(f"{path}: does not exist.")
-    _check_targets(jobs)
-    return jobs
-
-
-def find_scans(folder: Path, output: Path) -> list[Path]:
-    """The scans in a folder and below, sorted; masks of a release, litter and an output folder in it are let be.
-
-    UserError where there is none.
-    """
-    made = output.resolve()
-    own = {made} if folder.resolve() in made.parents else set()
-    found = sorted(
-        file
-        for file in folder.rglob("*")
-        if file.is_file()
-        and not _MASK_STEM.fullmatch(file.stem)
-        and not is_litter(file, folder)
-        and own.isdisjoint(file.resolve().parents)
-        and is_scan(file)
-    )
-    if not found:
-        raise UserError(f"{folder}: holds no image, DICOM file or clip.")
-    return found
-
-
-def _check_targets(jobs: list[Job]) -> None:
-    targets = Counter(target for job in jobs for target in job.outputs)
-    scans = {job.scan.resolve() for job in jobs}
-    folders = {job.frames for job in jobs}
-    for job in jobs:
-        if targets[job.mask] > 1 or not folders.isdisjoint(job.mask.parents):
-            raise UserError(f"{job.scan}: its mask {job.mask} would overwrite another one. Segment the two apart.")
-        for target in job.outputs:
-            if target.resolve() in scans:
-                raise UserError(f"{target}: is an input. Give another folder with --output.")
-
-
-def clear(job: Job) -> None:
-    """Remove what an earlier run left of a job, so that no picture ever lies beside the mask of another run."""
-    for path in job.outputs:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink(missing_ok=True)
 
 
 def read(jobs: Iterable[Job], any_modality: bool) -> Iterator[Task]:
@@ -355,64 +238,15 @@ def _segment_aside(
             shutil.rmtree(aside, ignore_errors=True)
 
 
-def note(outcomes: Iterable[list[Row] | UnreadableError], done: Done, output: Path) -> None:
+def follow(outcomes: Iterable[list[Row] | UnreadableError], done: Done, output: Path) -> None:
     """Note what becomes of each job in `done` and, lest the command be killed, in the journal of the output folder."""
     for outcome in outcomes:
         if isinstance(outcome, UnreadableError):
             done.unreadable.append(str(outcome))
         else:
-            table.append(outcome, output / _JOURNAL)
+            note(outcome, output)
             done.rows += outcome
             done.scans += 1
-
-
-def write_findings(output: Path) -> list[Row]:
-    """Write the tables of all masks in the output folder: those of the journal, which goes, and of earlier commands."""
-    path, journal = output / "findings.json", output / _JOURNAL
-    try:
-        new = table.read_journal(journal)
-        noted = {row["mask"] for row in new}
-        earlier = [row for row in table.read_json(path) if row["mask"] not in noted]
-        every = [row for row in earlier + new if (output / row["mask"]).exists()]
-    except (ValueError, KeyError, TypeError) as error:
-        raise UserError(f"{path}: holds no findings. Remove it, and run the command again with --overwrite.") from error
-    every.sort(key=lambda row: (row["mask"], row["lesion"]))
-    for name, write_table in (("findings.csv", table.write_csv), ("findings.json", table.write_json)):
-        with written_aside(output / name) as aside:
-            write_table(every, aside)
-    journal.unlink(missing_ok=True)
-    return every
-
-
-def write_coco(rows: list[Row], output: Path) -> None:
-    """Write the masks of findings as COCO JSON."""
-    from stages.findings.coco import coco  # noqa: PLC0415  few ask for it
-
-    def named(row: Row) -> str:
-        mask = Path(row["mask"])
-        of_several = mask.parent.name.endswith(_FRAMES)
-        return (mask if of_several else mask.with_suffix(Path(row["image"]).suffix)).as_posix()
-
-    names = {row["mask"]: named(row) for row in rows}
-    with written_aside(output / "annotations.json") as aside:
-        aside.write_text(json.dumps(coco((name, read_mask(output / mask)) for mask, name in names.items())) + "\n")
-
-
-def write_dicom_seg(rows: list[Row], output: Path) -> None:
-    """Write the masks of findings of DICOM files as DICOM Segmentations, each beside the mask."""
-    from stages.scans import dicom_seg  # noqa: PLC0415  few ask for it
-
-    for image, of_image in itertools.groupby(rows, key=lambda row: row["image"]):
-        frames = {row["frame"]: row for row in of_image}
-        if not is_dicom(Path(image)):
-            continue
-        first = next(iter(frames.values()))
-        mask = output / first["mask"]
-        beside = mask.parent if mask.parent.name.endswith(_FRAMES) else mask
-        target = beside.with_name(f"{beside.stem.removesuffix(_FRAMES)}{_SEG}")
-        spacing = (first["mm_per_row"], first["mm_per_column"]) if first["mm_per_row"] else None
-        masks = {number: read_mask(output / row["mask"]) for number, row in frames.items()}
-        dicom_seg.write(target, Path(image), masks, spacing, first["network"][:16])
 
 
 def prepare(arguments: argparse.Namespace, jobs: Sequence[Job]) -> Options:
@@ -432,7 +266,7 @@ def run(arguments: argparse.Namespace) -> None:
     jobs = plan_jobs(arguments.inputs, arguments.output)
     waiting = [job for job in jobs if arguments.overwrite or not job.is_done]
     done = Done()
-    if (arguments.output / _JOURNAL).exists():
+    if has_notes(arguments.output):
         write_findings(arguments.output)
     if waiting:
         options = prepare(arguments, waiting)
@@ -441,7 +275,7 @@ def run(arguments: argparse.Namespace) -> None:
         segment_all = by_scan if cluster_address() else by_frame
         try:
             with contextlib.closing(segment_all(waiting, options, arguments.any_modality)) as outcomes:
-                note(outcomes, done, arguments.output)
+                follow(outcomes, done, arguments.output)
         except KeyboardInterrupt as error:
             number = sum(job.is_done for job in waiting)
             raise UserError(

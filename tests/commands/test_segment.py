@@ -20,7 +20,7 @@ from pycocotools.coco import COCO
 from pydicom import dcmread
 from scan_files import dicom_bytes
 
-from commands import segment, segmenting
+from commands import jobs, segment, segmenting
 from stages.pipeline.errors import UserError
 from stages.runtime.card import Card
 from stages.runtime.conversion import averaged, write_onnx
@@ -210,7 +210,7 @@ def test_no_picture_of_an_earlier_run_stays_where_the_image_cannot_be_read_any_m
 
 @pytest.mark.parametrize("shape", [(1, 1), (3, 700), (500, 2), (32, 32)])
 def test_an_image_of_any_size_gives_a_mask_of_its_size(network: Path, shape: tuple[int, int]) -> None:
-    job = segmenting.Job(Path("scan.png"), Path("out/scan.png"))
+    job = jobs.Job(Path("scan.png"), Path("out/scan.png"))
     task = segmenting.Task(job, Frame.of_whole(np.full(shape, 10, np.uint8), number=1), rate=None)
     options = segmenting.Options(open_network(network), Fitted(), overlay=False, output=Path("out"))
     result = segmenting.segment(task, options)
@@ -451,4 +451,4 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(checkout: Path, wri
 
 def test_two_inputs_of_the_same_name_are_refused_before_any_work(tmp_path: Path, write: Write) -> None:
     with pytest.raises(UserError, match="would overwrite"):
-        segmenting.plan_jobs([write("a/scan.png", scan_image()), write("b/scan.jpg", scan_image())], tmp_path / "out")
+        jobs.plan_jobs([write("a/scan.png", scan_image()), write("b/scan.jpg", scan_image())], tmp_path / "out")
