@@ -112,12 +112,15 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(
 ) -> None:
     done = on_small_disk(f"sed -i 's/size: 64/size: 1024/' params.yaml && {PREPARE}; echo ended $? && ls -A data")
     assert done.stdout.split() == ["ended", "1", "raw"]
-    assert done.stderr.splitlines()[-1].startswith("error: data/prepared: could not be made ([Errno 28] No space left")
+    assert done.stderr.splitlines()[-1].startswith(
+        "error: data/prepared: could not be written ([Errno 28] No space left"
+    )
     assert "Traceback" not in done.stderr
 
 
 def test_a_read_only_folder_is_told(on_small_disk: Callable[[str], subprocess.CompletedProcess[str]]) -> None:
     done = on_small_disk(f"mount -o remount,ro . && {PREPARE}")
     assert done.returncode == 1
-    assert done.stderr.splitlines()[-1].startswith("error: data/prepared: could not be made ([Errno 30] Read-only")
+    told = "error: data/prepared: could not be written ([Errno 30] Read-only"
+    assert done.stderr.splitlines()[-1].startswith(told)
     assert "Traceback" not in done.stderr

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from stages.findings.lesions import Lesion
-from stages.pipeline.errors import UserError
+from stages.pipeline import files
 
 Row = dict[str, Any]
 
@@ -84,11 +84,7 @@ def read_json(path: Path) -> list[Row]:
 
 def append(rows: Sequence[Row], path: Path) -> None:
     """Add rows to the end of a journal, one line of JSON for all of them. UserError where the disk is full."""
-    try:
-        with path.open("a", encoding="utf-8") as journal:
-            journal.write(json.dumps(rows) + "\n")
-    except OSError as error:
-        raise UserError(f"{path}: could not be written ({error}). Mend this and run the same command again.") from error
+    files.append(path, (json.dumps(rows) + "\n").encode())
 
 
 def read_journal(path: Path) -> list[Row]:

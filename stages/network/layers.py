@@ -12,7 +12,13 @@ class BatchNormalization(layers.BatchNormalization):
     Keras composes the normalisation of ten operations, each of which reads and writes the whole tensor. Weights,
     results and moving statistics are those of Keras' layer, which other backends, whose compilers fuse, use as it is.
     Ioffe and Szegedy, Batch Normalization, ICML 2015 (arXiv:1502.03167).
+
+    The statistics follow the last ten batches rather than Keras' hundred, which in a training of few steps would still
+    be those of its beginning.
     """
+
+    def __init__(self, momentum: float = 0.9, **settings: Any) -> None:
+        super().__init__(momentum=momentum, **settings)
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Normalise `inputs`, and move the statistics towards those of the batch where this trains."""

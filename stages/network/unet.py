@@ -19,6 +19,10 @@ from stages.pipeline.params import Section, Share
 # The names of the network's outputs and of the layers that give them.
 LOGITS, CLASS_LOGITS = "logits", "classes"
 
+# The logit of a lesion that an untrained network gives: a probability of 0.12, since few pixels are lesion. From one
+# half it would first learn to draw nothing at all (Lin et al., Focal Loss, ICCV 2017, arXiv:1708.02002, section 4.1).
+_PRIOR = -2.0
+
 Filters = Annotated[int, Field(ge=1, le=1024)]
 
 
@@ -91,7 +95,8 @@ def decode(
         x = layers.Concatenate()([gated, layers.UpSampling2D()(x)])
         x = convolution(x, width, 3)
         x = convolution(x, width, 3)
-    return layers.Conv2DTranspose(1, stem, strides=stem, dtype="float32", name=LOGITS)(x)
+    prior = keras.initializers.Constant(_PRIOR)
+    return layers.Conv2DTranspose(1, stem, strides=stem, bias_initializer=prior, dtype="float32", name=LOGITS)(x)
 
 
 def classify(deepest: keras.KerasTensor, dropout: float, seed: int) -> keras.KerasTensor:

@@ -21,17 +21,21 @@ def written_aside(target: Path) -> Iterator[Path]:
     # The suffix stays last: several writers choose their format by it.
     aside = target.with_name(f".partial-{target.name}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _remove(aside)
-        yield aside
-        if target.is_dir():
-            _remove(target)
-        aside.replace(target)
-    except OSError as error:
-        # Of a full disk the system doesn't tell which file was written.
-        raise UserError(f"{target}: could not be made ({error}). Mend this and run the same command again.") from error
+        with _failures_told(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _remove(aside)
+            yield aside
+            if target.is_dir():
+                _remove(target)
+            aside.replace(target)
     finally:
         _remove(aside)
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add bytes to the end of a file. UserError where the disk is full or may not be written to."""
+    with _failures_told(path), path.open("ab") as file:
+        file.write(data)
 
 
 @contextlib.contextmanager
@@ -47,6 +51,17 @@ def written_rows(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[NDArr
             file.write(np.ascontiguousarray(rows, np.uint8).tobytes())
 
         yield add
+
+
+@contextlib.contextmanager
+def _failures_told(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # Of a full disk the system doesn't tell which file was written.
+        raise UserError(
+            f"{target}: could not be written ({error}). Mend this and run the same command again."
+        ) from error
 
 
 def _remove(path: Path) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from stages.pipeline.arrays import Grey
-from stages.pipeline.errors import UserError
+from stages.pipeline.files import append
 from stages.repeats.features import DESCRIPTOR, SIDE, Features
 
 
@@ -33,13 +33,7 @@ class Rows:
 
     def add(self, rows: NDArray[Any]) -> None:
         """Add some rows [k, width]; UserError where the disk is full."""
-        try:
-            with self._file.open("ab") as file:
-                file.write(np.ascontiguousarray(rows, self._dtype).tobytes())
-        except OSError as error:
-            raise UserError(
-                f"{self._file}: cannot be written ({error.strerror}). Make room and run it again."
-            ) from error
+        append(self._file, np.ascontiguousarray(rows, self._dtype).tobytes())
         self._count += len(rows)
 
     def read(self, start: int, stop: int) -> NDArray[Any]:

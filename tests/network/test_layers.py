@@ -33,6 +33,14 @@ def test_normalisation_gives_what_keras_gives_and_moves_the_same_statistics(trai
     assert close(ours.moving_mean, WEIGHTS[2]) == (not training)
 
 
+def test_the_moving_statistics_are_those_of_the_last_few_batches() -> None:
+    layer = BatchNormalization()
+    for _ in range(30):
+        layer(FEATURES, training=True)
+    assert close(layer.moving_mean, FEATURES.mean(axis=(0, 1, 2)), 0.2)
+    assert close(layer.moving_variance, FEATURES.var(axis=(0, 1, 2)), 0.2)
+
+
 def test_normalisation_of_a_single_value_a_channel_is_that_of_keras() -> None:
     ours, theirs = pair()
     single = FEATURES[:1, :1, :1]

@@ -32,6 +32,11 @@ def test_logits_are_float32_and_have_the_grid_of_the_image(shape: Network) -> No
     assert {keras.backend.standardize_dtype(output.dtype) for output in outputs.values()} == {"float32"}
 
 
+def test_an_untrained_network_expects_few_pixels_of_lesion() -> None:
+    logits = build(class_head=False)(np.full((1, 64, 64, 1), 128, np.float32))[LOGITS]
+    assert 0.05 < keras.ops.convert_to_numpy(keras.ops.sigmoid(logits)).mean() < 0.25
+
+
 @pytest.mark.parametrize("shape", [network(depth=5), network(encoder="efficientnet-lite0")], ids=str)
 def test_there_is_a_gate_on_every_skip(shape: Network) -> None:
     layers = attention_unet(64, shape).layers

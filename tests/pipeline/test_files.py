@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stages.pipeline.errors import UserError
-from stages.pipeline.files import written_aside, written_rows
+from stages.pipeline.files import append, written_aside, written_rows
 
 
 def test_an_output_appears_whole(tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ def test_a_failing_disk_is_told_with_the_name_of_the_output(tmp_path: Path) -> N
         with written_aside(tmp_path / "scores.csv"), Path("/dev/full").open("w") as full:
             full.write("more than it holds")
 
-    with pytest.raises(UserError, match=r"scores\.csv: could not be made .*No space left"):
+    with pytest.raises(UserError, match=r"scores\.csv: could not be written .*No space left"):
         fill()
 
 
@@ -58,3 +58,11 @@ def test_rows_written_one_by_one_make_the_file_that_numpy_writes(tmp_path: Path)
         for part in (rows[:2], rows[2], rows[3:, :, ::-1][:, :, ::-1]):
             add(part)
     assert (tmp_path / "rows.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
+
+
+def test_what_is_appended_stands_at_the_end_and_a_failing_disk_is_told(tmp_path: Path) -> None:
+    for data in (b"one", b"two"):
+        append(tmp_path / "rows", data)
+    assert (tmp_path / "rows").read_bytes() == b"onetwo"
+    with pytest.raises(UserError, match=r"/dev/full: could not be written .*No space left"):
+        append(Path("/dev/full"), b"more than it holds")
