@@ -67,8 +67,9 @@ TINY = {
     # The search for sweeps loads TensorFlow; tests/test_audit.py has it.
     "audit": {"sweep": None},
     "split": {"folds": 3, "run": [0, 1]},
-    "network": {"stem": 2, "width": 4, "depth": 3},
-    "train": {"epochs": 3},
+    # So that masks are not empty after a few steps.
+    "network": {"stem": 2, "width": 4, "depth": 3, "prior": 0.5},
+    "train": {"epochs": 3, "batch": 8},
     # Each step of post-processing, with fewer values to try.
     "postprocess": {
         "smooth": [0, 0.01],

@@ -4,6 +4,7 @@ Oktay et al., Attention U-Net: Learning Where to Look for the Pancreas, MIDL 201
 Ronneberger et al., MICCAI 2015 (arXiv:1505.04597), with batch normalisation and He initialisation (arXiv:1502.01852).
 """
 
+import math
 from collections.abc import Sequence
 from typing import Annotated, Literal
 
@@ -14,14 +15,10 @@ from pydantic import Field
 from stages.cases.classes import CLASSES
 from stages.network.efficientnet import efficientnet_lite, load_imagenet
 from stages.network.layers import attention_gate, convolution
-from stages.pipeline.params import Section, Share
+from stages.pipeline.params import Between, Section, Share
 
 # The names of the network's outputs and of the layers that give them.
 LOGITS, CLASS_LOGITS = "logits", "classes"
-
-# The logit of a lesion that an untrained network gives: a probability of 0.12, since few pixels are lesion. From one
-# half it would first learn to draw nothing at all (Lin et al., Focal Loss, ICCV 2017, arXiv:1708.02002, section 4.1).
-_PRIOR = -2.0
 
 Filters = Annotated[int, Field(ge=1, le=1024)]
 
@@ -34,6 +31,7 @@ class Network(Section):
     width: Annotated[int, Field(ge=1, le=512)]
     depth: Annotated[int, Field(ge=2, le=7)]
     decoder: Annotated[tuple[Filters, ...], Field(strict=False, min_length=4, max_length=4)]
+    prior: Between
     dropout: Share
     class_head: bool
 
@@ -58,7 +56,7 @@ def attention_unet(size: int, network: Network, seed: int = 0) -> keras.Model:
         *skips, deepest = efficientnet_lite(pixels, network.encoder)
         stem, filters = 2, network.decoder
     x = layers.Dropout(network.dropout, seed=seed, name="dropout")(deepest)
-    outputs = {LOGITS: decode(x, skips, filters, stem)}
+    outputs = {LOGITS: decode(x, skips, filters, stem, network.prior)}
     if network.class_head:
         outputs[CLASS_LOGITS] = classify(deepest, network.dropout, seed)
     model = keras.Model(grey, outputs, name="attention_unet")
@@ -84,19 +82,21 @@ def encode(grey: keras.KerasTensor, stem: int, width: int, depth: int) -> list[k
 
 
 def decode(
-    x: keras.KerasTensor, skips: Sequence[keras.KerasTensor], filters: Sequence[int], stem: int
+    x: keras.KerasTensor, skips: Sequence[keras.KerasTensor], filters: Sequence[int], stem: int, prior: float
 ) -> keras.KerasTensor:
     """The mask's logits on the grid of the image, from the deepest features, the skips and the filters of each level.
 
     `filters` begin with the deepest skip's. The last convolution, transposed, undoes the stride `stem` of the first.
+    Its bias makes lesions as probable as `prior` before anything is learned (Lin et al., Focal Loss, ICCV 2017,
+    arXiv:1708.02002, section 4.1).
     """
     for skip, width in zip(reversed(skips), filters, strict=True):
         gated = attention_gate(skip, gate=x, filters=max(1, width // 2))
         x = layers.Concatenate()([gated, layers.UpSampling2D()(x)])
         x = convolution(x, width, 3)
         x = convolution(x, width, 3)
-    prior = keras.initializers.Constant(_PRIOR)
-    return layers.Conv2DTranspose(1, stem, strides=stem, bias_initializer=prior, dtype="float32", name=LOGITS)(x)
+    bias = keras.initializers.Constant(math.log(prior / (1 - prior)))
+    return layers.Conv2DTranspose(1, stem, strides=stem, bias_initializer=bias, dtype="float32", name=LOGITS)(x)
 
 
 def classify(deepest: keras.KerasTensor, dropout: float, seed: int) -> keras.KerasTensor:

@@ -13,7 +13,7 @@ from stages.pipeline.errors import UserError
 
 @pytest.fixture
 def network() -> keras.Model:
-    shape = {"encoder": "none", "stem": 1, "width": 4, "depth": 2, "decoder": (8,) * 4, "dropout": 0.1}
+    shape = {"encoder": "none", "stem": 1, "width": 4, "depth": 2, "decoder": (8,) * 4, "dropout": 0.1, "prior": 0.1}
     # What half precision loses depends on the weights.
     keras.utils.set_random_seed(0)
     return attention_unet(16, Network(**shape, class_head=True))

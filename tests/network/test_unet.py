@@ -10,7 +10,15 @@ from stages.network.unet import CLASS_LOGITS, LOGITS, Network, attention_unet
 
 def network(**changed: Any) -> Network:
     """A small network from scratch."""
-    shape = {"encoder": "none", "stem": 1, "width": 4, "depth": 2, "decoder": (16, 8, 8, 4), "dropout": 0.1}
+    shape = {
+        "encoder": "none",
+        "stem": 1,
+        "width": 4,
+        "depth": 2,
+        "decoder": (16, 8, 8, 4),
+        "dropout": 0.1,
+        "prior": 0.1,
+    }
     return Network(**{**shape, "class_head": True, **changed})
 
 
@@ -32,9 +40,10 @@ def test_logits_are_float32_and_have_the_grid_of_the_image(shape: Network) -> No
     assert {keras.backend.standardize_dtype(output.dtype) for output in outputs.values()} == {"float32"}
 
 
-def test_an_untrained_network_expects_few_pixels_of_lesion() -> None:
-    logits = build(class_head=False)(np.full((1, 64, 64, 1), 128, np.float32))[LOGITS]
-    assert 0.05 < keras.ops.convert_to_numpy(keras.ops.sigmoid(logits)).mean() < 0.25
+@pytest.mark.parametrize("prior", [0.1, 0.5])
+def test_an_untrained_network_expects_as_much_lesion_as_it_is_told(prior: float) -> None:
+    logits = build(prior=prior)(np.zeros((1, 64, 64, 1), np.float32))[LOGITS]
+    assert 0.5 * prior < keras.ops.convert_to_numpy(keras.ops.sigmoid(logits)).mean() < 1.5 * prior
 
 
 @pytest.mark.parametrize("shape", [network(depth=5), network(encoder="efficientnet-lite0")], ids=str)
