@@ -310,8 +310,11 @@ def test_a_push_that_the_server_did_not_survive_is_completed_by_the_next(
     remote: Remote, pusher: Path, new_clone: Callable[[str], Path]
 ) -> None:
     (pusher / "large").write_bytes(bytes(range(256)) * 2**17)
-    dvc(pusher, "add", "--quiet", "large")
-    commit(pusher, "Add something large")
+    (pusher / "many").mkdir()
+    for number in range(200):
+        (pusher / f"many/{number}").write_text(f"{number}")
+    dvc(pusher, "add", "--quiet", "large", "many")
+    commit(pusher, "Add something large and something of many parts")
     # Without it the client of S3 waits half a minute for the server to come back.
     variables = os.environ | {"AWS_MAX_ATTEMPTS": "1"}
     quiet = subprocess.DEVNULL
