@@ -23,7 +23,15 @@ from stages.runtime.network import digest, open_network
 from stages.scoring.answers import Fitted
 
 NETWORK = Network(
-    encoder="none", stem=2, width=8, depth=2, decoder=(8, 8, 8, 8), prior=0.1, dropout=0.2, class_head=True
+    encoder="none",
+    stem=2,
+    width=8,
+    depth=2,
+    decoder=(8, 8, 8, 8),
+    gates=True,
+    prior=0.1,
+    dropout=0.2,
+    class_head=True,
 )
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
 CARD = Card("tiny", "phantom", (0, 1), 32, True, ("benign", "malignant", "normal"), Fitted().to_json())

@@ -31,6 +31,7 @@ class Network(Section):
     width: Annotated[int, Field(ge=1, le=512)]
     depth: Annotated[int, Field(ge=2, le=7)]
     decoder: Annotated[tuple[Filters, ...], Field(strict=False, min_length=4, max_length=4)]
+    gates: bool
     prior: Between
     dropout: Share
     class_head: bool
@@ -56,7 +57,7 @@ def attention_unet(size: int, network: Network, seed: int = 0) -> keras.Model:
         *skips, deepest = efficientnet_lite(pixels, network.encoder)
         stem, filters = 2, network.decoder
     x = layers.Dropout(network.dropout, seed=seed, name="dropout")(deepest)
-    outputs = {LOGITS: decode(x, skips, filters, stem, network.prior)}
+    outputs = {LOGITS: decode(x, skips, filters, stem, network.gates, network.prior)}
     if network.class_head:
         outputs[CLASS_LOGITS] = classify(deepest, network.dropout, seed)
     model = keras.Model(grey, outputs, name="attention_unet")
@@ -82,17 +83,22 @@ def encode(grey: keras.KerasTensor, stem: int, width: int, depth: int) -> list[k
 
 
 def decode(
-    x: keras.KerasTensor, skips: Sequence[keras.KerasTensor], filters: Sequence[int], stem: int, prior: float
+    x: keras.KerasTensor,
+    skips: Sequence[keras.KerasTensor],
+    filters: Sequence[int],
+    stem: int,
+    gates: bool,
+    prior: float,
 ) -> keras.KerasTensor:
     """The mask's logits on the grid of the image, from the deepest features, the skips and the filters of each level.
 
-    `filters` begin with the deepest skip's. The last convolution, transposed, undoes the stride `stem` of the first.
-    Its bias makes lesions as probable as `prior` before anything is learned (Lin et al., Focal Loss, ICCV 2017,
-    arXiv:1708.02002, section 4.1).
+    `filters` begin with the deepest skip's. With `gates` an attention gate weighs each skip. The last convolution,
+    transposed, undoes the stride `stem` of the first. Its bias makes lesions as probable as `prior` before anything is
+    learned (Lin et al., Focal Loss, ICCV 2017, arXiv:1708.02002, section 4.1).
     """
     for skip, width in zip(reversed(skips), filters, strict=True):
-        gated = attention_gate(skip, gate=x, filters=max(1, width // 2))
-        x = layers.Concatenate()([gated, layers.UpSampling2D()(x)])
+        detail = attention_gate(skip, gate=x, filters=max(1, width // 2)) if gates else skip
+        x = layers.Concatenate()([detail, layers.UpSampling2D()(x)])
         x = convolution(x, width, 3)
         x = convolution(x, width, 3)
     bias = keras.initializers.Constant(math.log(prior / (1 - prior)))

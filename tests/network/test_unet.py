@@ -16,6 +16,7 @@ def network(**changed: Any) -> Network:
         "width": 4,
         "depth": 2,
         "decoder": (16, 8, 8, 4),
+        "gates": True,
         "dropout": 0.1,
         "prior": 0.1,
     }
@@ -52,6 +53,14 @@ def test_an_untrained_network_expects_as_much_lesion_as_it_is_told(prior: float)
 def test_there_is_a_gate_on_every_skip(shape: Network) -> None:
     layers = attention_unet(64, shape).layers
     assert sum(isinstance(layer, keras.layers.Multiply) for layer in layers) == 4
+
+
+@pytest.mark.parametrize("shape", [network(gates=False), network(encoder="efficientnet-lite0", gates=False)], ids=str)
+def test_without_gates_there_is_none_on_any_skip(shape: Network) -> None:
+    layers = attention_unet(64, shape).layers
+    assert not any(isinstance(layer, keras.layers.Multiply) for layer in layers)
+    joined = [layer for layer in layers if isinstance(layer, keras.layers.Concatenate)]
+    assert len(joined) == (1 if shape.encoder == "none" else 4)
 
 
 def test_without_a_class_head_only_masks_come_from_the_same_first_weights() -> None:
