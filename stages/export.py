@@ -10,8 +10,7 @@ import argparse
 import json
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import islice
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -25,7 +24,7 @@ from stages.cases.folds import Run
 from stages.cases.letterbox import Letterbox
 from stages.cases.prepared import PREPARED, Prepared, letterboxes
 from stages.network import model_files
-from stages.network.inference import Predict, predict
+from stages.network.inference import Predict
 from stages.network.unet import CLASS_LOGITS
 from stages.pipeline.arrays import Grey
 from stages.pipeline.engine import map_on_all_cores
@@ -41,8 +40,6 @@ from stages.scoring.calibration import class_probabilities
 from stages.scoring.predictions import PROBABILITY, class_logits, predictions, read_rows
 
 NAME = "attention-unet"
-
-_BATCH = 16
 
 Format = Literal["onnx", "tflite"]
 Answer = tuple[Grey, NDArray[Any]]
@@ -72,52 +69,40 @@ class Params(Section):
 
 
 @dataclass(frozen=True)
-class Expected:
-    """A test image on the grid, uint8 [size, size], and what the file has to say of it."""
+class Tested:
+    """A test image on the grid, uint8 [size, size], where it lies there, and what the stage `predict` wrote of it."""
 
     square: Grey
-    probability: Grey
-    classes: NDArray[Any]
     box: Letterbox
+    predicted: Answer
 
 
-def predicted(fold: int, prepared: Prepared, divisor: float) -> Iterator[Expected]:
-    """What the stage `predict` wrote of a fold's test images."""
+def tested_images(fold: int, prepared: Prepared, divisor: float) -> Iterator[Tested]:
+    """A fold's test images, their class probabilities calibrated by `divisor`."""
     table = read_rows(predictions(fold))
     probability = np.load(predictions(fold) / PROBABILITY, mmap_mode="r")
     classes = class_probabilities(class_logits(table), divisor)
     for row in np.flatnonzero(table["subset"] == "test"):
         place = int(np.flatnonzero(prepared.index["id"] == table["id"][row])[0])
         (box,) = letterboxes(prepared.index.iloc[[place]])
-        yield Expected(prepared.images[place], probability[row], classes[row], box)
+        yield Tested(prepared.images[place], box, (probability[row], classes[row]))
 
 
-def averaged_by_keras(
-    networks: Sequence[keras.Model], images: Iterable[Expected], mirror: bool, divisor: float
-) -> Iterator[Expected]:
-    """The same images with the mean of what Keras makes of the networks."""
-    remaining = iter(images)
-    while batch := list(islice(remaining, _BATCH)):
-        answers = [predict(network, np.stack([image.square for image in batch]), mirror) for network in networks]
-        probability = np.mean([probability for probability, _ in answers], axis=0).round().astype(np.uint8)
-        classes = np.mean([class_probabilities(logits, divisor) for _, logits in answers], axis=0)
-        for image, mean, class_mean in zip(batch, probability, classes, strict=True):
-            yield replace(image, probability=mean, classes=class_mean)
-
-
-def differences(answer: Callable[[Grey], Answer], expected: Iterable[Expected], fitted: Fitted) -> dict[str, float]:
+def differences(
+    answer: Callable[[Grey], Answer], expected: Callable[[Tested], Answer], images: Iterable[Tested], fitted: Fitted
+) -> dict[str, float]:
     """How far answers lie from those expected: the largest differences of two probabilities, and the pixels of the
     images' own grids whose mask is another one.
     """
 
-    def compare(image: Expected) -> tuple[float, float, int, int]:
-        probability, classes = answer(image.square)
-        far = np.abs(probability.astype(int) - image.probability).max() / 255
-        told = (probability, classes), (image.probability, image.classes)
+    def compare(image: Tested) -> tuple[float, float, int, int]:
+        told = answer(image.square), expected(image)
+        (probability, classes), (right, classes_right) = told
+        far = np.abs(probability.astype(int) - right).max() / 255
         masks = [fitted.judge(image.box.image_out(found), shares).mask for found, shares in told]
-        return far, np.abs(classes - image.classes).max(initial=0), np.sum(masks[0] != masks[1]), masks[0].size
+        return far, np.abs(classes - classes_right).max(initial=0), np.sum(masks[0] != masks[1]), masks[0].size
 
-    found = np.array(list(map_on_all_cores(compare, expected, "prove")))
+    found = np.array(list(map_on_all_cores(compare, images, "prove")))
     far, classes_far = found[:, :2].max(axis=0).round(4).tolist()
     changed, pixels = found[:, 2:].sum(axis=0).astype(int).tolist()
     return {
@@ -127,6 +112,12 @@ def differences(answer: Callable[[Grey], Answer], expected: Iterable[Expected], 
         "mask_pixels_changed": changed,
         "mask_pixels": pixels,
     }
+
+
+def mean_of(answers: Sequence[Callable[[Grey], Answer]], square: Grey) -> Answer:
+    """The mean of several answers for uint8 [size, size], the probabilities rounded to steps of 1/255 as each is."""
+    probabilities, classes = zip(*(answer(square) for answer in answers), strict=True)
+    return np.mean(probabilities, axis=0).round().astype(np.uint8), np.mean(classes, axis=0)
 
 
 def prove(
@@ -139,20 +130,23 @@ def prove(
     """How far what was written lies from what the networks say of the test images.
 
     Each fold's network, written alone as the file was, against what `predict` wrote; and the file, where it holds
-    several, against their mean in Keras.
+    several, against the mean of these.
     """
     prepared, divisor = Prepared.open(PREPARED), card.fitted.temperature
-    found = {}
+    found, answers = {}, []
     with tempfile.TemporaryDirectory() as folder:
         for fold, network in networks.items():
             alone = file if len(networks) == 1 else Path(folder) / f"fold-{fold}{file.suffix}"
             if alone != file:
                 write([network], alone)
-            found[f"fold-{fold}"] = differences(read(alone), predicted(fold, prepared, divisor), card.fitted)
-    if len(networks) > 1:
-        images = (image for fold in networks for image in predicted(fold, prepared, divisor))
-        mean = averaged_by_keras(list(networks.values()), images, card.mirror, divisor)
-        found["average"] = differences(read(file), mean, card.fitted)
+            answers.append(read(alone))
+            images = tested_images(fold, prepared, divisor)
+            found[f"fold-{fold}"] = differences(answers[-1], lambda image: image.predicted, images, card.fitted)
+        if len(networks) > 1:
+            images = (image for fold in networks for image in tested_images(fold, prepared, divisor))
+            found["average"] = differences(
+                read(file), lambda image: mean_of(answers, image.square), images, card.fitted
+            )
     return found
 
 

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from stages.cases.letterbox import Letterbox
-from stages.export import Answer, Expected, check, differences
+from stages.export import Answer, Tested, check, differences, mean_of
 from stages.network.inference import predict
 from stages.network.unet import Network, attention_unet
 from stages.pipeline.arrays import Grey
@@ -109,14 +109,15 @@ def test_a_file_takes_any_number_of_images_and_half_the_weights_are_half_as_larg
     assert open_network(exported(True, True)).card == CARD
 
 
-def expected(probability: int, share: float) -> Expected:
+def tested(probability: int, share: float) -> Tested:
     square, classes = np.zeros((8, 8), np.uint8), np.array([share, 1 - share, 0])
-    return Expected(square, np.full_like(square, probability), classes, Letterbox.fit(16, 16, 8))
+    return Tested(square, Letterbox.fit(16, 16, 8), (np.full_like(square, probability), classes))
 
 
 def test_differences_are_the_largest_ones_and_count_the_pixels_whose_mask_changes() -> None:
     answer = np.full((8, 8), 128, np.uint8), np.array([0.5, 0.5, 0])
-    found = differences(lambda _: answer, [expected(128, 0.5), expected(77, 0.25)], Fitted())
+    images = [tested(128, 0.5), tested(77, 0.25)]
+    found = differences(lambda _: answer, lambda image: image.predicted, images, Fitted())
     assert found == {
         "images": 2,
         "probability": 0.2,
@@ -127,6 +128,16 @@ def test_differences_are_the_largest_ones_and_count_the_pixels_whose_mask_change
     check({"fold-0": found}, bound=0.3)
     with pytest.raises(UserError, match=r"fold-0: .* by 0\.25, more than export\.bound"):
         check({"fold-0": found}, bound=0.22)
+
+
+def test_the_mean_of_answers_is_rounded_to_steps_of_an_8_bit_probability() -> None:
+    square = np.zeros((8, 8), np.uint8)
+    answers = [
+        lambda _, share=share: (square + round(255 * share), np.array([share, 1 - share])) for share in (0.2, 0.7)
+    ]
+    probability, classes = mean_of(answers, square)
+    assert (probability.dtype, np.unique(probability).tolist()) == (np.uint8, [114])
+    assert classes == pytest.approx([0.45, 0.55])
 
 
 def test_the_run_exports_all_its_folds_and_proves_each_and_their_mean(clone: Path) -> None:
