@@ -69,15 +69,15 @@ class Params(Section):
 
 
 @dataclass(frozen=True)
-class Tested:
+class Expected:
     """A test image on the grid, uint8 [size, size], where it lies there, and what the stage `predict` wrote of it."""
 
     square: Grey
     box: Letterbox
-    predicted: Answer
+    answer: Answer
 
 
-def tested_images(fold: int, prepared: Prepared, divisor: float) -> Iterator[Tested]:
+def predicted(fold: int, prepared: Prepared, divisor: float) -> Iterator[Expected]:
     """A fold's test images, their class probabilities calibrated by `divisor`."""
     table = read_rows(predictions(fold))
     probability = np.load(predictions(fold) / PROBABILITY, mmap_mode="r")
@@ -85,17 +85,17 @@ def tested_images(fold: int, prepared: Prepared, divisor: float) -> Iterator[Tes
     for row in np.flatnonzero(table["subset"] == "test"):
         place = int(np.flatnonzero(prepared.index["id"] == table["id"][row])[0])
         (box,) = letterboxes(prepared.index.iloc[[place]])
-        yield Tested(prepared.images[place], box, (probability[row], classes[row]))
+        yield Expected(prepared.images[place], box, (probability[row], classes[row]))
 
 
 def differences(
-    answer: Callable[[Grey], Answer], expected: Callable[[Tested], Answer], images: Iterable[Tested], fitted: Fitted
+    answer: Callable[[Grey], Answer], expected: Callable[[Expected], Answer], images: Iterable[Expected], fitted: Fitted
 ) -> dict[str, float]:
     """How far answers lie from those expected: the largest differences of two probabilities, and the pixels of the
     images' own grids whose mask is another one.
     """
 
-    def compare(image: Tested) -> tuple[float, float, int, int]:
+    def compare(image: Expected) -> tuple[float, float, int, int]:
         told = answer(image.square), expected(image)
         (probability, classes), (right, classes_right) = told
         far = np.abs(probability.astype(int) - right).max() / 255
@@ -140,10 +140,10 @@ def prove(
             if alone != file:
                 write([network], alone)
             answers.append(read(alone))
-            images = tested_images(fold, prepared, divisor)
-            found[f"fold-{fold}"] = differences(answers[-1], lambda image: image.predicted, images, card.fitted)
+            images = predicted(fold, prepared, divisor)
+            found[f"fold-{fold}"] = differences(answers[-1], lambda image: image.answer, images, card.fitted)
         if len(networks) > 1:
-            images = (image for fold in networks for image in tested_images(fold, prepared, divisor))
+            images = (image for fold in networks for image in predicted(fold, prepared, divisor))
             found["average"] = differences(
                 read(file), lambda image: mean_of(answers, image.square), images, card.fitted
             )

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 
 from stages.cases.letterbox import Letterbox
-from stages.export import Answer, Tested, check, differences, mean_of
+from stages.export import Answer, Expected, check, differences, mean_of
 from stages.network.inference import predict
 from stages.network.unet import Network, attention_unet
 from stages.pipeline.arrays import Grey
@@ -109,15 +109,15 @@ def test_a_file_takes_any_number_of_images_and_half_the_weights_are_half_as_larg
     assert open_network(exported(True, True)).card == CARD
 
 
-def tested(probability: int, share: float) -> Tested:
+def expected(probability: int, share: float) -> Expected:
     square, classes = np.zeros((8, 8), np.uint8), np.array([share, 1 - share, 0])
-    return Tested(square, Letterbox.fit(16, 16, 8), (np.full_like(square, probability), classes))
+    return Expected(square, Letterbox.fit(16, 16, 8), (np.full_like(square, probability), classes))
 
 
 def test_differences_are_the_largest_ones_and_count_the_pixels_whose_mask_changes() -> None:
     answer = np.full((8, 8), 128, np.uint8), np.array([0.5, 0.5, 0])
-    images = [tested(128, 0.5), tested(77, 0.25)]
-    found = differences(lambda _: answer, lambda image: image.predicted, images, Fitted())
+    images = [expected(128, 0.5), expected(77, 0.25)]
+    found = differences(lambda _: answer, lambda image: image.answer, images, Fitted())
     assert found == {
         "images": 2,
         "probability": 0.2,
