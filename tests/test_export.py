@@ -9,11 +9,12 @@ import numpy as np
 import onnx
 import pandas as pd
 import pytest
+from small_network import small_network
 
 from stages.cases.letterbox import Letterbox
 from stages.export import Answer, Expected, check, differences, mean_of
 from stages.network.inference import predict
-from stages.network.unet import Network, attention_unet
+from stages.network.unet import attention_unet
 from stages.pipeline.arrays import Grey
 from stages.pipeline.errors import UserError
 from stages.runtime.card import Card
@@ -22,17 +23,8 @@ from stages.runtime.litert import litert_predict
 from stages.runtime.network import digest, open_network
 from stages.scoring.answers import Fitted
 
-NETWORK = Network(
-    encoder="none",
-    stem=2,
-    width=8,
-    depth=2,
-    decoder=(8, 8, 8, 8),
-    gates=True,
-    prior=0.1,
-    dropout=0.2,
-    class_head=True,
-)
+NETWORK = small_network(stem=2, width=8, dropout=0.2)
+HEADLESS = NETWORK.model_copy(update={"class_head": False})
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
 CARD = Card("tiny", "phantom", (0, 1), 32, True, ("benign", "malignant", "normal"), Fitted().to_json())
 
@@ -40,11 +32,7 @@ CARD = Card("tiny", "phantom", (0, 1), 32, True, ("benign", "malignant", "normal
 @pytest.fixture(scope="module")
 def networks() -> list[keras.Model]:
     keras.utils.set_random_seed(1)
-    return [attention_unet(32, NETWORK), attention_unet(32, replace_head(False))]
-
-
-def replace_head(class_head: bool) -> Network:
-    return NETWORK.model_copy(update={"class_head": class_head})
+    return [attention_unet(32, NETWORK), attention_unet(32, HEADLESS)]
 
 
 @pytest.fixture(scope="module")
@@ -86,7 +74,7 @@ def assert_same_answers(answer: Callable[[Grey], Answer], network: keras.Model, 
 def test_several_networks_are_averaged_and_none_of_them_needs_a_class_head(
     networks: list[keras.Model], tmp_path: Path
 ) -> None:
-    headless = [networks[1], attention_unet(32, replace_head(False))]
+    headless = [networks[1], attention_unet(32, HEADLESS)]
     write_onnx(averaged(headless, True, 1.0), replace(CARD, classes=()), half=False, path=tmp_path / "two.onnx")
     network = open_network(tmp_path / "two.onnx")
     mean = np.mean([predict(one, IMAGES, mirror=True)[0] for one in headless], axis=0)

@@ -3,11 +3,12 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from small_network import small_network
 
 from stages.network import model_files
 from stages.network.ensemble import Ensemble, Settings
 from stages.network.inference import predict
-from stages.network.unet import Network, attention_unet
+from stages.network.unet import attention_unet
 from stages.pipeline.errors import UserError
 
 SETTINGS = Settings.model_validate(
@@ -28,12 +29,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_networks_answer_by_the_means_of_what_each_says(folder: Path) -> None:
-    shape = {"encoder": "none", "stem": 1, "width": 4, "depth": 2, "decoder": (8,) * 4, "dropout": 0.1}
     for fold in SETTINGS.split.run:
         keras.utils.set_random_seed(fold)
-        model_files.save(
-            attention_unet(16, Network(**shape, gates=True, prior=0.1, class_head=True)), model_files.model_file(fold)
-        )
+        model_files.save(attention_unet(16, small_network()), model_files.model_file(fold))
     ensemble = Ensemble.open(SETTINGS)
     images = np.random.default_rng(0).integers(0, 256, (3, 16, 16), np.uint8)
     probability, logits = ensemble.predict(images)

@@ -4,19 +4,19 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from small_network import small_network
 
 from stages.network import model_files
 from stages.network.layers import BatchNormalization
-from stages.network.unet import CLASS_LOGITS, LOGITS, Network, attention_unet
+from stages.network.unet import CLASS_LOGITS, LOGITS, attention_unet
 from stages.pipeline.errors import UserError
 
 
 @pytest.fixture
 def network() -> keras.Model:
-    shape = {"encoder": "none", "stem": 1, "width": 4, "depth": 2, "decoder": (8,) * 4, "dropout": 0.1}
     # What half precision loses depends on the weights.
     keras.utils.set_random_seed(0)
-    return attention_unet(16, Network(**shape, gates=True, prior=0.1, class_head=True))
+    return attention_unet(16, small_network())
 
 
 IMAGE = np.random.default_rng(0).uniform(0, 255, (1, 16, 16, 1)).astype(np.float32)

@@ -3,31 +3,16 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from small_network import small_network
 
 from stages.network.imagenet import imagenet_weights
 from stages.network.unet import CLASS_LOGITS, LOGITS, Network, attention_unet
 
-
-def network(**changed: Any) -> Network:
-    """A small network from scratch."""
-    shape = {
-        "encoder": "none",
-        "stem": 1,
-        "width": 4,
-        "depth": 2,
-        "decoder": (16, 8, 8, 4),
-        "gates": True,
-        "dropout": 0.1,
-        "prior": 0.1,
-    }
-    return Network(**{**shape, "class_head": True, **changed})
-
-
 SHAPES = [
-    network(stem=1, depth=2),
-    network(stem=2, depth=3),
-    network(stem=4, depth=2),
-    network(encoder="efficientnet-lite0"),
+    small_network(stem=1, depth=2),
+    small_network(stem=2, depth=3),
+    small_network(stem=4, depth=2),
+    small_network(encoder="efficientnet-lite0"),
 ]
 
 
@@ -49,13 +34,15 @@ def test_an_untrained_network_expects_as_much_lesion_as_it_is_told(prior: float)
     assert 1 / (1 + np.exp(-bias)) == pytest.approx(prior, abs=1e-6)
 
 
-@pytest.mark.parametrize("shape", [network(depth=5), network(encoder="efficientnet-lite0")], ids=str)
+@pytest.mark.parametrize("shape", [small_network(depth=5), small_network(encoder="efficientnet-lite0")], ids=str)
 def test_there_is_a_gate_on_every_skip(shape: Network) -> None:
     layers = attention_unet(64, shape).layers
     assert sum(isinstance(layer, keras.layers.Multiply) for layer in layers) == 4
 
 
-@pytest.mark.parametrize("shape", [network(gates=False), network(encoder="efficientnet-lite0", gates=False)], ids=str)
+@pytest.mark.parametrize(
+    "shape", [small_network(gates=False), small_network(encoder="efficientnet-lite0", gates=False)], ids=str
+)
 def test_without_gates_there_is_none_on_any_skip(shape: Network) -> None:
     layers = attention_unet(64, shape).layers
     assert not any(isinstance(layer, keras.layers.Multiply) for layer in layers)
@@ -73,10 +60,10 @@ def test_without_a_class_head_only_masks_come_from_the_same_first_weights() -> N
 
 def build(**changed: Any) -> keras.Model:
     keras.utils.set_random_seed(1)
-    return attention_unet(64, network(**changed))
+    return attention_unet(64, small_network(**changed))
 
 
-@pytest.mark.parametrize(("shape", "stride"), [(network(stem=2, depth=3), 8), (SHAPES[-1], 32)], ids=str)
+@pytest.mark.parametrize(("shape", "stride"), [(small_network(stem=2, depth=3), 8), (SHAPES[-1], 32)], ids=str)
 def test_the_stride_is_that_of_the_deepest_level(shape: Network, stride: int) -> None:
     deepest = attention_unet(64, shape).get_layer("dropout").output
     assert 64 // deepest.shape[1] == shape.stride == stride
