@@ -37,14 +37,16 @@ def _draw(title: str, x: str, y: str) -> tuple[Figure, Axes]:
 
 
 def _svg(figure: Figure) -> str:
-    legends = (axes.get_legend() for axes in figure.axes)
-    for text in itertools.chain.from_iterable(legend.get_texts() for legend in legends if legend):
-        text.set_color(_INK)
     buffer = io.StringIO()
     with mpl.rc_context({"svg.hashsalt": "charts", "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
     return text[text.index("<svg") :].replace(_INK, "currentColor")
+
+
+def _legend(figure: Figure) -> None:
+    """Name the colours below the axes, where no point lies."""
+    figure.legend(loc="outside lower center", ncols=3, frameon=False, labelcolor=_INK)
 
 
 def curves(histories: Sequence[pd.DataFrame]) -> str:
@@ -53,7 +55,7 @@ def curves(histories: Sequence[pd.DataFrame]) -> str:
     for number, history in enumerate(histories):
         for name in ("train", "validation"):
             axes.plot(history.index + 1, history[name], color=COLOURS[name], lw=1, label=None if number else name)
-    axes.legend(frameon=False)
+    _legend(figure)
     return _svg(figure)
 
 
@@ -83,7 +85,7 @@ def dice_by_size(table: pd.DataFrame) -> str:
     if (table["lesion_share"] > 0).any():
         axes.set_xscale("log")
     axes.set_ylim(-0.02, 1.02)
-    axes.legend(frameon=False)
+    _legend(figure)
     return _svg(figure)
 
 
@@ -96,7 +98,7 @@ def dice_distribution(table: pd.DataFrame) -> str:
         height[(10 * images["dice_from"]).round().astype(int)] = images["images"]
         axes.bar(np.arange(10) / 10 + 0.05, height, 0.09, bottom=bottom, color=COLOURS[str(cls)], label=str(cls))
         bottom += height
-    axes.legend(frameon=False)
+    _legend(figure)
     return _svg(figure)
 
 
