@@ -7,12 +7,10 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from stages.cases.classes import CLASSES, UNTOLD
-from stages.scoring.intervals import Interval, auc, auc_interval, score_interval
+from stages.scoring.intervals import DIGITS, Interval, auc, auc_interval, score_interval
 
 # The columns of the scores that hold the probability of each class, of networks with a class head.
 CLASS_PROBABILITIES = [f"p_{name}" for name in CLASSES]
-
-_DIGITS = 4
 
 
 def classification(scores: pd.DataFrame, confidence: float) -> dict[str, Any]:
@@ -40,7 +38,7 @@ def classification(scores: pd.DataFrame, confidence: float) -> dict[str, Any]:
     figures: dict[str, Any] = {
         "confusion": counts.T.to_dict(),
         "accuracy": _figure(right.mean(), score_interval(right, groups, confidence)),
-        "by class": pd.DataFrame(rates).fillna(0).round(_DIGITS).T.to_dict(),
+        "by class": pd.DataFrame(rates).fillna(0).round(DIGITS).T.to_dict(),
         "accuracy of the surest": of_surest(probabilities.max(axis=1), right),
     }
     lesions, normal = true != "normal", probabilities[:, CLASSES.index("normal")]
@@ -58,7 +56,7 @@ def of_surest(sure: NDArray[np.float64], value: NDArray[np.float64]) -> dict[str
     """The mean value [n] of the images that are surest [n], by the share of the images that these are."""
     order = np.argsort(-sure, kind="stable")
     return {
-        f"{share}%": round(float(value[order[: max(1, round(len(order) * share / 100))]].mean()), _DIGITS)
+        f"{share}%": round(float(value[order[: max(1, round(len(order) * share / 100))]].mean()), DIGITS)
         for share in range(50, 101, 10)
     }
 
@@ -70,8 +68,8 @@ def reliability(sure: NDArray[np.float64], right: NDArray[np.float64]) -> dict[s
     table = bins.mean().assign(images=bins.size())
     gap = (table["probability"] - table["right"]).abs()
     return {
-        "calibration error": round(float((gap * table["images"]).sum() / len(sure)), _DIGITS),
-        "reliability": table.round(_DIGITS).to_dict("records"),
+        "calibration error": round(float((gap * table["images"]).sum() / len(sure)), DIGITS),
+        "reliability": table.round(DIGITS).to_dict("records"),
     }
 
 
@@ -84,4 +82,4 @@ def malignancy(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _figure(value: float, interval: Interval) -> dict[str, float]:
     names = ("value", "low", "high")
-    return {name: round(float(part), _DIGITS) for name, part in zip(names, (value, *interval), strict=True)}
+    return {name: round(float(part), DIGITS) for name, part in zip(names, (value, *interval), strict=True)}

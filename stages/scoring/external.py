@@ -3,12 +3,11 @@
 from pathlib import Path
 from typing import Any
 
-from stages.scoring.intervals import difference_interval
+from stages.scoring.intervals import DIGITS, difference_interval
 
 PER_IMAGE = Path("metrics/external.csv")
 FIGURES = Path("metrics/external.json")
 
-_DIGITS = 4
 # Where `figures.summarise` has the figures that are compared.
 _COMPARED = {
     "lesion Dice": ("after", "lesion", "mean per image", "dice"),
@@ -32,7 +31,7 @@ def falls(internal: dict[str, Any], external: dict[str, Any]) -> dict[str, dict[
             low, high = difference_interval(first, (of_first[0], of_first[1]), second, (of_second[0], of_second[1]))
             ends = {"value": second - first, "low": max(-1.0, low), "high": min(1.0, high)}
             found[name] = {"internal": first, "external": second} | {
-                end: round(value, _DIGITS) for end, value in ends.items()
+                end: round(value, DIGITS) for end, value in ends.items()
             }
     return found
 

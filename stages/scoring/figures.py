@@ -11,7 +11,7 @@ import pandas as pd
 from stages.cases.classes import CLASSES, UNTOLD
 from stages.scoring.classification import classification, of_surest
 from stages.scoring.error_kinds import KINDS
-from stages.scoring.intervals import Interval, auc, auc_interval, mean_interval, rank, score_interval
+from stages.scoring.intervals import DIGITS, Interval, auc, auc_interval, mean_interval, rank, score_interval
 from stages.scoring.lesions import has_lesion, is_clean, is_lost
 from stages.scoring.paired import PairedTest
 from stages.scoring.scores import SCORES, add_scores
@@ -20,7 +20,6 @@ PER_IMAGE = Path("metrics/scores.csv")
 FIGURES = Path("metrics/figures.json")
 PLOTS = Path("metrics/plots")
 
-_DIGITS = 4
 # The least that each score without an upper end can be; the others lie between 0 and 1.
 _OPEN_ENDED = {"hd95": 0.0, "assd": 0.0, "area_error": -1.0}
 
@@ -72,8 +71,8 @@ def stratum(scores: pd.DataFrame, confidence: float) -> dict[str, Any]:
         "images": len(scores),
         "groups": int(scores["group"].nunique()),
         "mean per image": {name: mean(name, scores, confidence) for name in SCORES if scores[name].notna().any()},
-        "median per image": scores[list(SCORES)].median().dropna().round(_DIGITS).to_dict(),
-        "pooled over pixels": pooled.dropna().astype(float).round(_DIGITS).to_dict(),
+        "median per image": scores[list(SCORES)].median().dropna().round(DIGITS).to_dict(),
+        "pooled over pixels": pooled.dropna().astype(float).round(DIGITS).to_dict(),
     }
     lesion = has_lesion(scores)
     if lesion.any():
@@ -97,7 +96,7 @@ def mean(name: str, scores: pd.DataFrame, confidence: float) -> dict[str, float 
     else:
         interval = score_interval(values, groups, confidence)
     left_out = int(np.isnan(values).sum())
-    return {"value": round(float(np.nanmean(values)), _DIGITS), **_ends(interval), "left_out": left_out}
+    return {"value": round(float(np.nanmean(values)), DIGITS), **_ends(interval), "left_out": left_out}
 
 
 def difference(before: pd.DataFrame, after: pd.DataFrame, test: PairedTest) -> dict[str, dict[str, float | str]]:
@@ -105,7 +104,7 @@ def difference(before: pd.DataFrame, after: pd.DataFrame, test: PairedTest) -> d
     groups = after["group"].to_numpy()
     changes = {name: test.mean((after[name] - before[name]).to_numpy(float), groups) for name in ("dice", "iou")}
     return {
-        name: {part: round(told, _DIGITS) if isinstance(told, float) else told for part, told in asdict(change).items()}
+        name: {part: round(told, DIGITS) if isinstance(told, float) else told for part, told in asdict(change).items()}
         for name, change in changes.items()
     }
 
@@ -115,7 +114,7 @@ def detect(scores: pd.DataFrame, confidence: float) -> dict[str, float | None]:
     lesion, peak, groups = has_lesion(scores).to_numpy(), scores["peak"].to_numpy(float), scores["group"].to_numpy()
     if lesion.all() or not lesion.any():
         return {}
-    value = round(auc(peak, lesion), _DIGITS)
+    value = round(auc(peak, lesion), DIGITS)
     return {"auc": value, **_ends(auc_interval(peak, lesion, groups, confidence))}
 
 
@@ -131,10 +130,10 @@ def expected_dice(scores: pd.DataFrame) -> dict[str, Any]:
     Their rank correlation (Spearman), left out where either is the same for all, and the mean Dice of the surest masks.
     """
     expected, reached = scores["expected_dice"].to_numpy(float), scores["dice"].to_numpy(float)
-    figures: dict[str, Any] = {"mean": round(float(expected.mean()), _DIGITS)}
+    figures: dict[str, Any] = {"mean": round(float(expected.mean()), DIGITS)}
     figures["Dice of the surest"] = of_surest(expected, reached)
     if len(np.unique(expected)) > 1 and len(np.unique(reached)) > 1:
-        figures["rank correlation"] = round(float(np.corrcoef(rank(expected), rank(reached))[0, 1]), _DIGITS)
+        figures["rank correlation"] = round(float(np.corrcoef(rank(expected), rank(reached))[0, 1]), DIGITS)
     return figures
 
 
@@ -156,11 +155,11 @@ def brief(scores: pd.DataFrame) -> dict[str, float]:
     lesion = has_lesion(scores)
     found = {"dice": scores["dice"].mean(), "lesion_dice": scores["dice"][lesion].mean()}
     found |= {"lost": is_lost(scores)[lesion].mean(), "normals_clean": is_clean(scores)[~lesion].mean()}
-    return {name: round(float(value), _DIGITS) for name, value in found.items() if not math.isnan(value)}
+    return {name: round(float(value), DIGITS) for name, value in found.items() if not math.isnan(value)}
 
 
 def _ends(interval: Interval) -> dict[str, float | None]:
-    low, high = (None if math.isnan(end) else round(end, _DIGITS) for end in interval)
+    low, high = (None if math.isnan(end) else round(end, DIGITS) for end in interval)
     return {"low": low, "high": high}
 
 
@@ -202,7 +201,7 @@ def precision_recall(inside: np.ndarray, outside: np.ndarray) -> pd.DataFrame:
     table = pd.DataFrame({"threshold": np.arange(256) / 255, "tp": tp, "fp": fp})[1:]
     table = table[table["tp"] + table["fp"] > 0]
     recall, precision = table["tp"] / max(1, inside.sum()), table["tp"] / (table["tp"] + table["fp"])
-    return table.assign(recall=recall, precision=precision)[["threshold", "recall", "precision"]].round(_DIGITS)
+    return table.assign(recall=recall, precision=precision)[["threshold", "recall", "precision"]].round(DIGITS)
 
 
 def reliability(inside: np.ndarray, outside: np.ndarray, bins: int = 10) -> tuple[pd.DataFrame, float]:
@@ -222,8 +221,8 @@ def reliability(inside: np.ndarray, outside: np.ndarray, bins: int = 10) -> tupl
     table["probability"] /= table["pixels"]
     table["lesion_share"] /= table["pixels"]
     gap = (table["probability"] - table["lesion_share"]).abs()
-    error = round(float((gap * table["pixels"]).sum() / table["pixels"].sum()), _DIGITS)
-    return table.round(_DIGITS)[["probability", "lesion_share", "pixels"]], error
+    error = round(float((gap * table["pixels"]).sum() / table["pixels"].sum()), DIGITS)
+    return table.round(DIGITS)[["probability", "lesion_share", "pixels"]], error
 
 
 def dice_distribution(scores: pd.DataFrame) -> pd.DataFrame:

@@ -18,6 +18,9 @@ from scipy.special import betaincinv, ndtri, stdtrit
 
 from stages.pipeline.params import Between, Section
 
+# The decimals in which figures are kept. They are shown in fewer, which of four could be a rounding of a rounding.
+DIGITS = 6
+
 # Scores are kept in six digits: what varies less has not been seen to vary.
 _LEAST_VARIANCE = 1e-12
 

@@ -9,6 +9,7 @@ import pytest
 
 from stages.scoring import figures
 from stages.scoring.error_kinds import classify
+from stages.scoring.intervals import DIGITS
 from stages.scoring.paired import PairedTest
 from stages.scoring.scores import add_scores
 
@@ -104,6 +105,11 @@ def test_the_mask_says_what_a_lesion_image_is_whatever_its_class() -> None:
     assert figures.headline(found)["normals_clean"] == 1
 
 
+def test_what_is_shown_is_rounded_once() -> None:
+    scores = table(12, "noise").assign(dice=0.74646)
+    assert figures.headline(figures.summarise(scores, TEST))["lesion_dice"] == 0.746
+
+
 def test_what_class_and_mask_say_otherwise_is_counted() -> None:
     found = figures.summarise(contradicting(), TEST)["class against mask"]
     assert found == {"lesion class, no lesion": 1, "normal, lesion": 1}
@@ -146,7 +152,7 @@ def test_the_difference_is_paired_and_kinds_are_counted() -> None:
     change = found["difference"]["all"]["dice"]
     assert change["value"] == pytest.approx(1 - before, abs=1e-4)
     # Six groups of two images, all of which gain.
-    assert (change["p"], change["verdict"]) == (round(2 / 2**6, 4), "more than noise")
+    assert (change["p"], change["verdict"]) == (2 / 2**6, "more than noise")
     kinds = found["error kinds"]
     assert sum(kinds["before"].values()) == kinds["after"]["good"] == 12
     assert sum(kinds["mended"].values()) == 12 - kinds["before"]["good"]
@@ -165,8 +171,8 @@ def test_precision_and_recall_follow_from_the_levels() -> None:
     inside, outside = np.zeros(256, int), np.zeros(256, int)
     inside[[100, 200]], outside[[50, 100]] = 10, 30
     found = figures.precision_recall(inside, outside).set_index("threshold")
-    assert list(found.loc[round(200 / 255, 4)]) == [0.5, 1.0]
-    assert list(found.loc[round(100 / 255, 4)]) == [1.0, 0.4]
+    assert list(found.loc[round(200 / 255, DIGITS)]) == [0.5, 1.0]
+    assert list(found.loc[round(100 / 255, DIGITS)]) == [1.0, 0.4]
 
 
 def test_the_distribution_of_dice_counts_every_image() -> None:
@@ -199,7 +205,7 @@ def test_other_scanners_are_told_before_and_after_and_by_what_they_differ() -> N
     after = counts["stage"] == "after"
     counts.loc[after, ["tp", "fn"]] = counts.loc[after, ["fn", "tp"]].to_numpy()
     found = figures.before_and_after(add_scores(counts), TEST)
-    assert found["before"] == {"dice": 0.3333, "lesion_dice": 0, "lost": 1, "normals_clean": 1}
+    assert found["before"] == {"dice": round(1 / 3, DIGITS), "lesion_dice": 0, "lost": 1, "normals_clean": 1}
     assert found["after"] == {"dice": 1, "lesion_dice": 1, "lost": 0, "normals_clean": 1}
     assert found["difference"]["lesion"]["value"] == 1
     assert found["difference"]["all"]["verdict"] == "more than noise"
