@@ -100,50 +100,33 @@ def lesion_dice(network: keras.Model) -> float:
     return float((2 * both / np.maximum(total, 1))[truth.any(axis=(1, 2))].mean())
 
 
-def patient_params() -> Params:
-    """Params of a training that goes on until two epochs in a row are not better."""
-    tiny = tiny_params(epochs=200)
-    return tiny.model_copy(update={"train": tiny.train.model_copy(update={"patience": 2})})
-
-
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[keras.Model, Path]:
-    """A training that nobody stopped, and its folder."""
-    folder = tmp_path_factory.mktemp("trained") / "whole"
-    return fit(patient_params(), folder), folder
-
-
-@pytest.mark.long
-def test_training_learns_and_keeps_the_best_averaged_weights(whole: tuple[keras.Model, Path]) -> None:
-    network, folder = whole
-    validation = curve(folder, "val_lesion_dice")
+def test_training_learns_and_keeps_the_best_averaged_weights(tmp_path: Path) -> None:
+    network = fit(tiny_params(epochs=12), tmp_path / "one")
+    validation = curve(tmp_path / "one", "val_lesion_dice")
+    assert len(validation) == 12
     assert validation.max() > 0.5
     assert lesion_dice(network) == pytest.approx(validation.max(), abs=1e-4)
-    assert len(folder.with_suffix(".log").read_text().splitlines()) == len(validation)
+    assert len((tmp_path / "one.log").read_text().splitlines()) == 12
 
 
 @pytest.mark.long
-def test_training_stops_early_where_nothing_gets_better(whole: tuple[keras.Model, Path]) -> None:
-    validation = curve(whole[1], "val_lesion_dice")
+def test_training_stops_early_where_nothing_gets_better_and_a_stopped_one_ends_as_if_it_had_not_been_stopped(
+    tiny: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    patient = tiny.model_copy(update={"train": tiny.train.model_copy(update={"epochs": 200, "patience": 2})})
+    whole = fit(patient, tmp_path / "whole")
+    validation = curve(tmp_path / "whole", "val_lesion_dice")
     assert 4 < len(validation) < 200
     assert validation.argmax() == len(validation) - 1 - 2
-
-
-@pytest.mark.long
-def test_a_stopped_training_ends_as_if_it_had_not_been_stopped(
-    whole: tuple[keras.Model, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    network, folder = whole
-    epochs = len(curve(folder, "val_lesion_dice"))
     # The second time after the best epoch.
-    for last_epoch in (2, epochs - 1):
+    for last_epoch in (2, len(validation) - 1):
         with pytest.raises(KeyboardInterrupt):
-            fit(patient_params(), tmp_path / "stopped", last_epoch=last_epoch)
-    resumed = fit(patient_params(), tmp_path / "stopped")
-    assert f"going on after {epochs - 2} epochs" in capsys.readouterr().out
-    assert all(np.array_equal(a, b) for a, b in zip(network.get_weights(), resumed.get_weights(), strict=True))
+            fit(patient, tmp_path / "stopped", last_epoch=last_epoch)
+    resumed = fit(patient, tmp_path / "stopped")
+    assert f"going on after {len(validation) - 2} epochs" in capsys.readouterr().out
+    assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True))
     for name in ("loss", "lesion_dice", "class_accuracy", "val_loss", "val_lesion_dice", "val_class_accuracy"):
-        assert curve(folder, name).equals(curve(tmp_path / "stopped", name))
+        assert curve(tmp_path / "whole", name).equals(curve(tmp_path / "stopped", name))
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
