@@ -30,7 +30,7 @@ from stages.pipeline.files import written_aside
 from stages.pipeline.params import NotNegative, Positive, Section, Seed, Share, load
 from stages.pipeline.tables import read_table
 from stages.training.augment import Augment
-from stages.training.batches import WHOLE, Batches, Shard
+from stages.training.batches import WHOLE, Batches, Shard, as_fitted
 from stages.training.callbacks import Progress, Resume
 from stages.training.checkpoint import CheckpointFile, training_key
 from stages.training.history import RECORD, history
@@ -137,10 +137,10 @@ def fit(
         )
         resume = Resume(unfinished, stopping, progress)
         trainer.fit(
-            training,
+            as_fitted(training),
             initial_epoch=resume.first_epoch,
             epochs=train.epochs,
-            validation_data=validation,
+            validation_data=as_fitted(validation),
             # Keras would shuffle the order of the batches as well, by what was drawn before.
             shuffle=False,
             callbacks=[keras.callbacks.SwapEMAWeights(swap_on_epoch=True), stopping, progress, resume],

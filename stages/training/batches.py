@@ -110,3 +110,23 @@ class Batches(keras.utils.PyDataset):
         if self._seed is not None:
             self._order = np.random.default_rng((self._seed, epoch)).permutation(self._rows)
             self._ahead = {}
+
+
+def as_fitted(batches: Batches) -> Any:
+    """What Keras' `fit` takes to see `batches`: on TensorFlow a dataset that nothing tunes, elsewhere as they are.
+
+    Keras would make a dataset of them with a thread that tunes it and sleeps between, twice as long each time, up to a
+    minute. An epoch that ends while it sleeps may wait for it, and take twice its time.
+    """
+    if keras.backend.backend() != "tensorflow":
+        return batches
+    import tensorflow as tf  # noqa: PLC0415  the other backends run without it
+
+    plane = tf.TensorSpec((None, batches.size, batches.size, 1), tf.uint8)
+    of_batch = ((plane, plane, plane, tf.TensorSpec((None,), tf.int64)),)
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    dataset = tf.data.Dataset.from_generator(
+        lambda: map(batches.__getitem__, range(len(batches))), output_signature=of_batch
+    )
+    return dataset.apply(tf.data.experimental.assert_cardinality(len(batches))).with_options(options)

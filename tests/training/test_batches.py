@@ -1,5 +1,6 @@
 import threading
 
+import keras
 import numpy as np
 import pandas as pd
 import pytest
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from stages.cases.letterbox import Letterbox
 from stages.cases.prepared import Prepared
-from stages.training.batches import Batches, Shard
+from stages.training.batches import Batches, Shard, as_fitted
 
 
 def prepared(images: int) -> Prepared:
@@ -74,6 +75,19 @@ def test_what_was_read_ahead_of_an_epoch_that_broke_off_is_not_shown() -> None:
     for either in (batches, fresh):
         either.start_epoch(1)
     assert [rows_of(batches)[8:16], rows_of(batches)] == [rows_of(fresh)[8:16], rows_of(fresh)]
+
+
+@pytest.mark.skipif(keras.backend.backend() != "tensorflow", reason="other backends take the batches as they are")
+def test_tensorflow_gets_the_batches_of_each_epoch_in_a_dataset_that_nothing_tunes() -> None:
+    batches = Batches(prepared(19), np.arange(19), batch=8, seed=1)
+    dataset = as_fitted(batches)
+    assert not dataset.options().autotune.enabled
+    assert len(dataset) == len(batches)
+    for number in range(2):
+        batches.start_epoch(number)
+        for (told,), (expected,) in zip(dataset, map(batches.__getitem__, range(len(batches))), strict=True):
+            for part, array in zip(told, expected, strict=True):
+                np.testing.assert_array_equal(part, array, strict=True)
 
 
 def test_a_small_last_batch_is_left_out_of_training_where_there_is_a_full_one() -> None:
