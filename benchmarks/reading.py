@@ -31,7 +31,7 @@ from stages.network.unet import attention_unet
 from stages.pipeline.files import written_rows
 from stages.pipeline.params import load
 from stages.train import Params, optimizer
-from stages.training.batches import Batches
+from stages.training.batches import Batches, as_fitted
 from stages.training.trainer import Trainer
 
 SIZE = 256
@@ -122,7 +122,7 @@ def measure_training(prepared: Prepared, folder: Path, steps: int) -> None:
     def run(rows: NDArray[np.int64], held_up: float) -> NDArray[np.float64]:
         batches, clock = Mixed(prepared, rows, batch), Clock()
         batches.held_up = held_up
-        trainer.fit(batches, shuffle=False, verbose=0, callbacks=[clock])
+        trainer.fit(as_fitted(batches), shuffle=False, verbose=0, callbacks=[clock])
         return np.diff(clock.ended, prepend=np.nan)
 
     half = float(np.nanmedian(run(drawn[-WARM_UP * batch :], 0.0))) / 2

@@ -25,7 +25,7 @@ from stages.network import device
 from stages.network.unet import attention_unet
 from stages.pipeline.params import load
 from stages.train import Params, optimizer
-from stages.training.batches import Batches
+from stages.training.batches import Batches, as_fitted
 from stages.training.trainer import Trainer
 
 ENCODERS = ("none", "efficientnet-lite0")
@@ -44,9 +44,9 @@ def images_per_second(encoder: str, steps: int) -> float:
     trainer = Trainer(network, loaded.augment, loaded.train.class_weight, loaded.seed)
     adam = optimizer(loaded.train, 2 * steps, hardware.precision)
     trainer.compile(adam, jit_compile=keras.backend.backend() == "jax")
-    trainer.fit(batches, epochs=1, shuffle=False, verbose=0)
+    trainer.fit(as_fitted(batches), epochs=1, shuffle=False, verbose=0)
     start = time.perf_counter()
-    trainer.fit(batches, epochs=1, shuffle=False, verbose=0)
+    trainer.fit(as_fitted(batches), epochs=1, shuffle=False, verbose=0)
     return len(rows) / (time.perf_counter() - start)
 
 
