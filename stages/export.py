@@ -172,7 +172,7 @@ def main() -> None:
     """Export the network of all folds that were run, in one format."""
     suffix = _read_format()
     loaded = load(Params)
-    networks = {fold: model_files.load(model_files.model_file(fold), "float32") for fold in loaded.split.run}
+    networks = {fold: model_files.load(model_files.model_file(fold)) for fold in loaded.split.run}
     first = next(iter(networks.values()))
     entry = pooled(json.loads(POSTPROCESS.read_text()))
     card = Card(

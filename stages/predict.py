@@ -56,8 +56,8 @@ def main() -> None:
     """Predict one fold."""
     fold = read_fold(__doc__ or "")
     loaded = load(Params)
-    hardware = device.configure(loaded.hardware, loaded.seed)
-    network = model_files.load(model_files.model_file(fold), hardware.precision)
+    device.configure(loaded.hardware, loaded.seed)
+    network = model_files.load(model_files.model_file(fold))
     prepared = Prepared.open(PREPARED)
     rows = planned(read_table(FOLDS), fold)
     with written_aside(predictions(fold)) as folder:

@@ -152,7 +152,7 @@ def test_a_network_with_an_encoder_trains_and_its_file_gives_what_it_gave(tiny: 
     assert np.isfinite(curve(tmp_path / "one", "loss")).all()
     model_files.save(network, tmp_path / "one.keras")
     images = disks().images[:2, ..., None].astype(np.float32)
-    stored = model_files.load(tmp_path / "one.keras", "float32")(images)
+    stored = model_files.load(tmp_path / "one.keras")(images)
     assert all(np.allclose(stored[name], output, atol=1e-4) for name, output in network(images).items())
 
 

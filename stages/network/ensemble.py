@@ -34,9 +34,9 @@ class Ensemble:
     @classmethod
     def open(cls, settings: Settings) -> "Ensemble":
         """Choose the hardware and read the networks; UserError where there is no GPU or no network."""
-        hardware = device.configure(settings.hardware, settings.seed)
+        device.configure(settings.hardware, settings.seed)
         files = [model_files.model_file(fold) for fold in settings.split.run]
-        return cls([model_files.load(file, hardware.precision) for file in files], settings.predict.mirror)
+        return cls([model_files.load(file) for file in files], settings.predict.mirror)
 
     @property
     def size(self) -> int:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import keras
 
-from stages.network.device import policy
 from stages.network.layers import BatchNormalization
 from stages.pipeline.errors import UserError
 
@@ -27,7 +26,7 @@ def save(network: keras.Model, path: Path) -> None:
 
     It holds layers of Keras alone: `keras.saving.load_model` opens it as any other, without this project.
     """
-    _copy(network, "float32", {BatchNormalization: keras.layers.BatchNormalization}).save(path)
+    _copy(network, {BatchNormalization: keras.layers.BatchNormalization}).save(path)
     with zipfile.ZipFile(path) as archive:
         entries = {name: archive.read(name) for name in sorted(archive.namelist())}
     metadata = json.loads(entries["metadata.json"])
@@ -37,29 +36,25 @@ def save(network: keras.Model, path: Path) -> None:
             archive.writestr(zipfile.ZipInfo(name, _EPOCH), content)
 
 
-def load(path: Path, precision: str) -> keras.Model:
-    """Read a network to compute in `precision` (float32, bfloat16, float16); UserError where there is none."""
+def load(path: Path) -> keras.Model:
+    """Read a network to compute in float32, normalising by the fused layer; UserError where there is none.
+
+    Whatever it was trained in: so do exported networks, and in bfloat16 some probabilities are 0.05 from theirs.
+    """
     if not path.exists():
         raise UserError(f"{path}: no trained network there. Make it with `uv run dvc repro`, or fetch it: `dvc pull`.")
     try:
         network = keras.saving.load_model(path, compile=False)
     except (ValueError, OSError, KeyError) as error:
         raise UserError(f"{path}: not a network that Keras {keras.__version__} can read ({error}).") from error
-    return with_precision(network, precision)
+    return _copy(network, {keras.layers.BatchNormalization: BatchNormalization})
 
 
-def with_precision(network: keras.Model, precision: str) -> keras.Model:
-    """A copy of `network` with the same weights that computes in `precision`, normalising by the fused layer.
+def _copy(network: keras.Model, replaced: dict[type[keras.Layer], type[keras.Layer]]) -> keras.Model:
+    """A copy of `network` in float32 with the same weights and other layers in place of those that are `replaced`."""
 
-    Its outputs stay float32.
-    """
-    return _copy(network, precision, {keras.layers.BatchNormalization: BatchNormalization})
-
-
-def _copy(network: keras.Model, precision: str, replaced: dict[type[keras.Layer], type[keras.Layer]]) -> keras.Model:
     def copy(layer: keras.Layer) -> keras.Layer:
-        dtype = "float32" if layer.name in network.output else policy(precision)
-        return replaced.get(type(layer), type(layer)).from_config({**layer.get_config(), "dtype": dtype})
+        return replaced.get(type(layer), type(layer)).from_config({**layer.get_config(), "dtype": "float32"})
 
     clone = keras.models.clone_model(network, clone_function=copy)
     clone.set_weights(network.get_weights())
