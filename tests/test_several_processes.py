@@ -99,7 +99,7 @@ def assert_same_training(folder: Path, alone: Path) -> None:
     for name in ("loss", "val_loss", "val_lesion_dice", "val_class_accuracy"):
         found, expected = (curve(path / HISTORY, name).to_numpy() for path in (folder, alone))
         assert found == pytest.approx(expected, rel=1e-4), name
-    weights, expected = (load(path / "models/fold-0.keras", "float32").get_weights() for path in (folder, alone))
+    weights, expected = (load(path / "models/fold-0.keras").get_weights() for path in (folder, alone))
     assert all(np.allclose(a, b, atol=1e-3) for a, b in zip(weights, expected, strict=True))
 
 
