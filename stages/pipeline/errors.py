@@ -2,6 +2,7 @@
 
 import functools
 import sys
+import traceback
 from collections.abc import Callable
 from typing import ParamSpec
 
@@ -19,7 +20,12 @@ def command(main: Callable[P, None]) -> Callable[P, None]:
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             main(*args, **kwargs)
-        except (UserError, OSError) as error:
-            sys.exit(f"error: {error}")
+        except BaseException as error:
+            # Closes what the frames were iterating over: a cluster's client that is left until Python ends waits then,
+            # for half a minute or more, for threads that are gone.
+            traceback.clear_frames(error.__traceback__)
+            if isinstance(error, UserError | OSError):
+                sys.exit(f"error: {error}")
+            raise
 
     return wrapped
