@@ -309,7 +309,8 @@ def test_folds_trained_on_several_machines_are_evaluated_on_one_that_trains_none
 def test_a_push_that_the_server_did_not_survive_is_completed_by_the_next(
     remote: Remote, pusher: Path, new_clone: Callable[[str], Path]
 ) -> None:
-    (pusher / "large").write_bytes(bytes(range(256)) * 2**17)
+    # Large enough that it is still under way when the server ends.
+    (pusher / "large").write_bytes(bytes(range(256)) * 2**19)
     (pusher / "many").mkdir()
     for number in range(200):
         (pusher / f"many/{number}").write_text(f"{number}")
