@@ -39,14 +39,14 @@ def images_per_second(encoder: str, steps: int) -> float:
     hardware = device.configure(loaded.hardware, loaded.seed)
     prepared = Prepared.open(PREPARED)
     rows = np.arange(steps * loaded.train.batch) % len(prepared.images)
-    batches = Batches(prepared, rows, loaded.train.batch, seed=loaded.seed)
+    batches = as_fitted(Batches(prepared, rows, loaded.train.batch, seed=loaded.seed))
     network = attention_unet(prepared.size, loaded.network, loaded.seed)
     trainer = Trainer(network, loaded.augment, loaded.train.class_weight, loaded.seed)
     adam = optimizer(loaded.train, 2 * steps, hardware.precision)
     trainer.compile(adam, jit_compile=keras.backend.backend() == "jax")
-    trainer.fit(as_fitted(batches), epochs=1, shuffle=False, verbose=0)
+    trainer.fit(batches, epochs=1, shuffle=False, verbose=0)
     start = time.perf_counter()
-    trainer.fit(as_fitted(batches), epochs=1, shuffle=False, verbose=0)
+    trainer.fit(batches, epochs=1, shuffle=False, verbose=0)
     return len(rows) / (time.perf_counter() - start)
 
 
