@@ -27,10 +27,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from stages.cases.images import read_grey, read_mask
-from stages.cases.raw import Case, image_file, mask_file, read_cases, write_pictures, write_table
-from stages.pipeline.engine import map_on_all_cores
-from stages.sources.phantom import write_phantom
+from breast_ultrasound.cases.images import read_grey, read_mask
+from breast_ultrasound.cases.raw import Case, image_file, mask_file, read_cases, write_pictures, write_table
+from breast_ultrasound.pipeline.engine import map_on_all_cores
+from breast_ultrasound.sources.phantom import write_phantom
 
 PARAMS = Path("params.yaml").resolve()
 TURNS = 4

@@ -23,8 +23,8 @@ from typing import Any
 import yaml
 from distributed import Client, LocalCluster
 
-from stages.cases.raw import write_table
-from stages.sources.phantom import write_phantom
+from breast_ultrasound.cases.raw import write_table
+from breast_ultrasound.sources.phantom import write_phantom
 
 ROOT = Path(__file__).parents[1]
 WITHOUT_SWEEPS = "audit without sweeps"
@@ -45,7 +45,7 @@ def workers(count: int) -> Iterator[str]:
     with cluster:
         with Client(cluster) as client:
             # Imported before the clock starts, as in a cluster that stands.
-            client.run(lambda: __import__("stages.repeats.search"))
+            client.run(lambda: __import__("breast_ultrasound.repeats.search"))
             for core, worker in enumerate(client.scheduler_info()["workers"]):
                 client.run(keep_to, core, workers=[worker])
         yield cluster.scheduler_address

@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.cases.images import read_grey
-from stages.cases.prepared import PREPARED, read_index
-from stages.cases.raw import RAW, read_cases
-from stages.pages.overlay import PREDICTION, TRUTH, encode, overlay
-from stages.pipeline.tables import read_table
-from stages.scoring.answers import POSTPROCESS, read_fitted
-from stages.scoring.figures import PER_IMAGE
-from stages.scoring.predictions import Prediction, map_predictions, predictions
+from breast_ultrasound.answers.answer import POSTPROCESS, read_fitted
+from breast_ultrasound.answers.predictions import Prediction, map_predictions, predictions
+from breast_ultrasound.cases.images import read_grey
+from breast_ultrasound.cases.prepared import PREPARED, read_index
+from breast_ultrasound.cases.raw import RAW, read_cases
+from breast_ultrasound.pages.overlay import PREDICTION, TRUTH, encode, overlay
+from breast_ultrasound.pipeline.tables import read_table
+from breast_ultrasound.scoring.figures import PER_IMAGE
 
 _HEIGHT, _WIDTH, _GAP = 300, 370, 8
 

@@ -4,7 +4,7 @@
 
 Draws 400 test sets a row and prints Markdown tables, in about a minute on one core. Groups hold one image each, or
 "repeats": half of them one and the others two, three or six with the same score, which is as much as repeats can do.
-Beside what stages/scoring does stand the percentile bootstrap over groups and, for shares, the interval of Wilson (JASA
+Beside what scoring does stand the percentile bootstrap over groups and, for shares, the interval of Wilson (JASA
 22, 1927) with Kish's effective number of groups. All are meant to hold the truth in 95 of 100, and the test to give a
 false alarm in 5 of 100 at the most.
 """
@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
-from stages.scoring.intervals import Interval, auc_interval, effective_number, mean_interval, score_interval
-from stages.scoring.paired import PairedTest
+from breast_ultrasound.scoring.intervals import Interval, auc_interval, effective_number, mean_interval, score_interval
+from breast_ultrasound.scoring.paired import PairedTest
 
 CONFIDENCE = 0.95
 DRAWS = 300

@@ -24,15 +24,15 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from stages.cases.letterbox import Letterbox
-from stages.cases.prepared import IMAGES, INDEX, MASKS, Prepared
-from stages.network import device
-from stages.network.unet import attention_unet
-from stages.pipeline.files import written_rows
-from stages.pipeline.params import load
+from breast_ultrasound.cases.letterbox import Letterbox
+from breast_ultrasound.cases.prepared import IMAGES, INDEX, MASKS, Prepared
+from breast_ultrasound.network import device
+from breast_ultrasound.network.unet import attention_unet
+from breast_ultrasound.pipeline.files import written_rows
+from breast_ultrasound.pipeline.params import load
+from breast_ultrasound.training.batches import Batches, as_fitted
+from breast_ultrasound.training.trainer import Trainer
 from stages.train import Params, optimizer
-from stages.training.batches import Batches, as_fitted
-from stages.training.trainer import Trainer
 
 SIZE = 256
 WARM_UP = 8

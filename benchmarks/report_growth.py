@@ -24,15 +24,15 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from stages.cases.folds import GROUPS
-from stages.cases.prepared import INDEX, PREPARED
-from stages.cases.raw import RAW, read_cases, write_table
-from stages.pipeline.files import written_rows
-from stages.pipeline.params import PARAMS, load
-from stages.pipeline.tables import read_table
+from breast_ultrasound.answers.predictions import PROBABILITY, predictions, read_rows
+from breast_ultrasound.cases.folds import GROUPS
+from breast_ultrasound.cases.prepared import INDEX, PREPARED
+from breast_ultrasound.cases.raw import RAW, read_cases, write_table
+from breast_ultrasound.pipeline.files import written_rows
+from breast_ultrasound.pipeline.params import PARAMS, load
+from breast_ultrasound.pipeline.tables import read_table
+from breast_ultrasound.training.history import history
 from stages.report import REPORT, Params
-from stages.scoring.predictions import PROBABILITY, predictions, read_rows
-from stages.training.history import history
 
 # Above every number of the phantom and of BUSI.
 STRIDE = 1000

@@ -4,7 +4,7 @@
     uv run python benchmarks/segment_scores.py --fold 0 --model pretrained/attention-unet-busi.onnx
 
 Copies the images of a fold, which the network must not have been trained on, to a temporary folder, runs the command on
-it and scores the masks that it wrote by the rules of stages/scoring/scores.py. Takes data/raw and data/folds.csv:
+it and scores the masks that it wrote by the rules of scoring/scores.py. Takes data/raw and data/folds.csv:
 `uv run dvc repro split` makes them.
 """
 
@@ -16,12 +16,12 @@ from pathlib import Path
 
 import pandas as pd
 
-from stages.cases.folds import FOLDS
-from stages.cases.images import read_mask
-from stages.cases.raw import RAW, Case, read_cases, read_merged_mask
-from stages.pipeline.tables import read_table
-from stages.scoring.lesions import has_lesion, is_clean, is_lost
-from stages.scoring.scores import add_scores, count
+from breast_ultrasound.cases.folds import FOLDS
+from breast_ultrasound.cases.images import read_mask
+from breast_ultrasound.cases.raw import RAW, Case, read_cases, read_merged_mask
+from breast_ultrasound.pipeline.tables import read_table
+from breast_ultrasound.scoring.lesions import has_lesion, is_clean, is_lost
+from breast_ultrasound.scoring.scores import add_scores, count
 
 
 def segment(cases: list[Case], masks: Path, model: str | None) -> None:
@@ -29,7 +29,7 @@ def segment(cases: list[Case], masks: Path, model: str | None) -> None:
     with tempfile.TemporaryDirectory() as scans:
         for case in cases:
             (Path(scans) / case.image.name).symlink_to(case.image.resolve())
-        command = [sys.executable, "-m", "commands.segment", scans, "--output", str(masks)]
+        command = [sys.executable, "-m", "breast_ultrasound.commands.segment.command", scans, "--output", str(masks)]
         subprocess.run([*command, *(["--model", model] if model else [])], check=True)
 
 

@@ -18,8 +18,8 @@ import tempfile
 import time
 from pathlib import Path
 
-from stages.runtime.network import read_card
-from stages.sources.phantom import write_phantom
+from breast_ultrasound.inference.exported import read_card
+from breast_ultrasound.sources.phantom import write_phantom
 
 
 def seconds(*command: str, ends: int = 0) -> float:
@@ -54,7 +54,7 @@ def main() -> None:
         raw.mkdir()
         first = write_phantom(raw, arguments.images, seed=1)[0].image
         output = ["--overwrite", "--model", str(arguments.model), "--output", f"{folder}/out"]
-        segment = [sys.executable, "-m", "commands.segment"]
+        segment = [sys.executable, "-m", "breast_ultrasound.commands.segment.command"]
         one = min(seconds(*segment, str(first), *output) for _ in range(3))
         refused = min(seconds(*segment, "nothing.png", ends=1) for _ in range(3))
         many = seconds(*segment, str(raw), *output)

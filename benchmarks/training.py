@@ -20,13 +20,13 @@ import time
 import keras
 import numpy as np
 
-from stages.cases.prepared import PREPARED, Prepared
-from stages.network import device
-from stages.network.unet import attention_unet
-from stages.pipeline.params import load
+from breast_ultrasound.cases.prepared import PREPARED, Prepared
+from breast_ultrasound.network import device
+from breast_ultrasound.network.unet import attention_unet
+from breast_ultrasound.pipeline.params import load
+from breast_ultrasound.training.batches import Batches, as_fitted
+from breast_ultrasound.training.trainer import Trainer
 from stages.train import Params, optimizer
-from stages.training.batches import Batches, as_fitted
-from stages.training.trainer import Trainer
 
 ENCODERS = ("none", "efficientnet-lite0")
 PEERS = (("same", "f32"), ("monai", "f32"), ("same", "bf16"), ("monai", "bf16"))

@@ -3,9 +3,9 @@
 Writes data/groups.csv, a row an image: its patient; `frame`, the same for all repeats of one; `sweep`, the same for
 frames of one lesion; `group`, which joins sweeps and patients; the most similar image of the frame and how similar it
 is; the closest other frame of the sweep, by its first image, and how close it is; `conflict` where the frame is filed
-under several classes, and `several_patients`; flags with the figures they rest on (stages/repeats/quality.py); and
+under several classes, and `several_patients`; flags with the figures they rest on (repeats/quality.py); and
 `dropped`, which says why an image is not used: `conflict`, `repeat` or `no`. Counts go to metrics/audit.json. How
-repeats are found: stages/repeats/duplicates.py; how sweeps are: stages/repeats/sweeps.py.
+repeats are found: repeats/duplicates.py; how sweeps are: repeats/sweeps.py.
 """
 
 import json
@@ -18,18 +18,18 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field, model_validator
 
-from stages.cases.classes import UNTOLD
-from stages.cases.folds import GROUPS
-from stages.cases.groups import by_patient, join
-from stages.cases.raw import RAW, read_cases
-from stages.network.features import imagenet_encoder
-from stages.pipeline.errors import command
-from stages.pipeline.files import written_aside
-from stages.pipeline.params import Real, Section, Seed, load
-from stages.repeats.duplicates import Pair, group
-from stages.repeats.quality import BURNED_PIXELS, FLAGS, LOW_CONTRAST, summarise
-from stages.repeats.search import Found, find_alike
-from stages.repeats.sweeps import Link, chained
+from breast_ultrasound.cases.classes import UNTOLD
+from breast_ultrasound.cases.folds import GROUPS
+from breast_ultrasound.cases.groups import by_patient, join
+from breast_ultrasound.cases.raw import RAW, read_cases
+from breast_ultrasound.network.features import imagenet_encoder
+from breast_ultrasound.pipeline.errors import command
+from breast_ultrasound.pipeline.files import written_aside
+from breast_ultrasound.pipeline.params import Real, Section, Seed, load
+from breast_ultrasound.repeats.duplicates import Pair, group
+from breast_ultrasound.repeats.quality import BURNED_PIXELS, FLAGS, LOW_CONTRAST, summarise
+from breast_ultrasound.repeats.search import Found, find_alike
+from breast_ultrasound.repeats.sweeps import Link, chained
 
 AUDIT = Path("metrics/audit.json")
 

@@ -1,4 +1,4 @@
-"""Bring the images and masks to data/raw, in one layout whatever the source (stages/cases/raw.py), and verify them.
+"""Bring the images and masks to data/raw, in one layout whatever the source (cases/raw.py), and verify them.
 
 data.source in params.yaml says from where: the built-in phantom, BUSI from Kaggle or a local copy, or other data.
 """
@@ -9,14 +9,14 @@ from typing import Annotated, Literal
 import pandas as pd
 from pydantic import Field, model_validator
 
-from stages.cases.raw import RAW, Case, write_table
-from stages.pipeline.errors import UserError, command
-from stages.pipeline.files import written_aside
-from stages.pipeline.params import Positive, Section, Seed, load
-from stages.sources import manifest
-from stages.sources.custom import copy_custom, opened
-from stages.sources.phantom import Scanner, write_phantom
-from stages.sources.release import copy_release
+from breast_ultrasound.cases.raw import RAW, Case, write_table
+from breast_ultrasound.pipeline.errors import UserError, command
+from breast_ultrasound.pipeline.files import written_aside
+from breast_ultrasound.pipeline.params import Positive, Section, Seed, load
+from breast_ultrasound.sources import manifest
+from breast_ultrasound.sources.custom import copy_custom, opened
+from breast_ultrasound.sources.phantom import Scanner, write_phantom
+from breast_ultrasound.sources.release import copy_release
 
 BUSI_ON_KAGGLE = "aryashah2k/breast-ultrasound-images-dataset/versions/1"
 

@@ -4,8 +4,8 @@ Writes metrics/postprocess.json (what was fitted), metrics/scores.csv (a row an 
 metrics/other_scanners.csv (the same counts of the validation images as other scanners might have shown them), and from
 these tables alone metrics/figures.json (every figure with its interval) and metrics/summary.json (the few that runs are
 compared by); metrics/plots holds the tables that are drawn, metrics/train the curves of the trainings. Scores and the
-rule for empty masks: stages/scoring/scores.py. Post-processing: stages/scoring/postprocess.py. What is fitted:
-stages/scoring/fitting.py. Kinds of error: stages/scoring/error_kinds.py.
+rule for empty masks: scoring/scores.py. Post-processing: answers/postprocess.py. What is fitted:
+answers/fitting.py. Kinds of error: scoring/error_kinds.py.
 """
 
 import functools
@@ -21,25 +21,10 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import Field
 
-from stages.cases.folds import FOLDS, GROUPS, Run, remove_other_folds
-from stages.cases.prepared import PREPARED, Prepared, letterboxes
-from stages.cases.raw import RAW, Case, read_cases
-from stages.cases.scanners import SCANNERS
-from stages.pipeline.arrays import Grey
-from stages.pipeline.engine import map_on_all_cores
-from stages.pipeline.errors import command
-from stages.pipeline.files import written_aside
-from stages.pipeline.params import Between, NotNegative, Section, Seed, Shares, Switch, load
-from stages.pipeline.tables import read_table
-from stages.scoring import figures
-from stages.scoring.answers import ALL, POSTPROCESS, Fitted, read_fitted
-from stages.scoring.figures import FIGURES, PER_IMAGE, PLOTS
-from stages.scoring.fitting import fit_estimate, fit_steps, fit_temperature, utility
-from stages.scoring.intervals import Intervals
-from stages.scoring.lesions import has_lesion
-from stages.scoring.paired import PairedTest
-from stages.scoring.postprocess import Steps
-from stages.scoring.predictions import (
+from breast_ultrasound.answers.answer import ALL, POSTPROCESS, Fitted, read_fitted
+from breast_ultrasound.answers.fitting import fit_estimate, fit_steps, fit_temperature, utility
+from breast_ultrasound.answers.postprocess import Steps
+from breast_ultrasound.answers.predictions import (
     PREDICTIONS,
     PROBABILITY,
     Prediction,
@@ -48,9 +33,24 @@ from stages.scoring.predictions import (
     predictions,
     read_rows,
 )
-from stages.scoring.rows import Levels, score, tabulate
-from stages.scoring.scores import add_scores, count, dice
-from stages.training.history import HISTORIES, put_into_git
+from breast_ultrasound.cases.folds import FOLDS, GROUPS, Run, remove_other_folds
+from breast_ultrasound.cases.prepared import PREPARED, Prepared, letterboxes
+from breast_ultrasound.cases.raw import RAW, Case, read_cases
+from breast_ultrasound.cases.scanners import SCANNERS
+from breast_ultrasound.pipeline.arrays import Grey
+from breast_ultrasound.pipeline.engine import map_on_all_cores
+from breast_ultrasound.pipeline.errors import command
+from breast_ultrasound.pipeline.files import written_aside
+from breast_ultrasound.pipeline.params import Between, NotNegative, Section, Seed, Shares, Switch, load
+from breast_ultrasound.pipeline.tables import read_table
+from breast_ultrasound.scoring import figures
+from breast_ultrasound.scoring.figures import FIGURES, PER_IMAGE, PLOTS
+from breast_ultrasound.scoring.intervals import Intervals
+from breast_ultrasound.scoring.lesions import has_lesion
+from breast_ultrasound.scoring.paired import PairedTest
+from breast_ultrasound.scoring.rows import Levels, score, tabulate
+from breast_ultrasound.scoring.scores import add_scores, count, dice
+from breast_ultrasound.training.history import HISTORIES, put_into_git
 
 SUMMARY = Path("metrics/summary.json")
 OTHER_SCANNERS = Path("metrics/other_scanners.csv")

@@ -2,7 +2,7 @@
 
 models/attention-unet.onnx takes grey values uint8 [n, size, size] and gives `probability` [n, size, size] and, with a
 class head, `class_probability` [n, 3]: the mean of all folds that are run, with the mirror image as `predict` has it.
-Its metadata holds what makes masks of these (stages/runtime/card.py). metrics/export/onnx.json proves it: how far the
+Its metadata holds what makes masks of these (inference/card.py). metrics/export/onnx.json proves it: how far the
 file lies, on the test images, from what the stage `predict` wrote. Beyond `export.bound` the stage fails.
 """
 
@@ -19,25 +19,25 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
 
-from stages.cases.classes import CLASSES
-from stages.cases.folds import Run
-from stages.cases.letterbox import Letterbox
-from stages.cases.prepared import PREPARED, Prepared, letterboxes
-from stages.network import model_files
-from stages.network.inference import Predict
-from stages.network.unet import CLASS_LOGITS
-from stages.pipeline.arrays import Grey
-from stages.pipeline.engine import map_on_all_cores
-from stages.pipeline.errors import UserError, command
-from stages.pipeline.files import written_aside
-from stages.pipeline.params import Between, Section, load
-from stages.runtime.card import Card, pooled
-from stages.runtime.conversion import averaged, write_litert, write_onnx
-from stages.runtime.litert import litert_predict
-from stages.runtime.network import digest, open_network
-from stages.scoring.answers import POSTPROCESS, Fitted
-from stages.scoring.calibration import class_probabilities
-from stages.scoring.predictions import PROBABILITY, class_logits, predictions, read_rows
+from breast_ultrasound.answers.answer import POSTPROCESS, Fitted
+from breast_ultrasound.answers.calibration import class_probabilities
+from breast_ultrasound.answers.predictions import PROBABILITY, class_logits, predictions, read_rows
+from breast_ultrasound.cases.classes import CLASSES
+from breast_ultrasound.cases.folds import Run
+from breast_ultrasound.cases.letterbox import Letterbox
+from breast_ultrasound.cases.prepared import PREPARED, Prepared, letterboxes
+from breast_ultrasound.exporting.conversion import averaged, write_litert, write_onnx
+from breast_ultrasound.exporting.litert import litert_predict
+from breast_ultrasound.inference.card import Card, pooled
+from breast_ultrasound.inference.exported import digest, open_network
+from breast_ultrasound.network import model_files
+from breast_ultrasound.network.inference import Predict
+from breast_ultrasound.network.unet import CLASS_LOGITS
+from breast_ultrasound.pipeline.arrays import Grey
+from breast_ultrasound.pipeline.engine import map_on_all_cores
+from breast_ultrasound.pipeline.errors import UserError, command
+from breast_ultrasound.pipeline.files import written_aside
+from breast_ultrasound.pipeline.params import Between, Section, load
 
 NAME = "attention-unet"
 

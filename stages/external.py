@@ -23,31 +23,31 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from stages.cases.folds import Run, remove_other_folds
-from stages.cases.groups import by_patient, join
-from stages.cases.images import read_grey
-from stages.cases.letterbox import Letterbox
-from stages.cases.raw import RAW, Case, read_cases, read_merged_mask
-from stages.network.features import imagenet_encoder
-from stages.pipeline.engine import map_on_all_cores
-from stages.pipeline.errors import UserError, command
-from stages.pipeline.files import written_aside
-from stages.pipeline.params import Positive, Real, Section, Seed, load
-from stages.repeats.duplicates import group
-from stages.repeats.quality import BURNED_PIXELS
-from stages.repeats.search import find_alike
-from stages.repeats.sweeps import chained
-from stages.scoring import figures
-from stages.scoring.answers import ALL, POSTPROCESS, Fitted, read_fitted
-from stages.scoring.external import FIGURES, PER_IMAGE, falls
-from stages.scoring.intervals import Intervals
-from stages.scoring.paired import PairedTest
-from stages.scoring.predictions import Prediction
-from stages.scoring.rows import score, tabulate
-from stages.sources.custom import copy_custom
+from breast_ultrasound.answers.answer import ALL, POSTPROCESS, Fitted, read_fitted
+from breast_ultrasound.answers.predictions import Prediction
+from breast_ultrasound.cases.folds import Run, remove_other_folds
+from breast_ultrasound.cases.groups import by_patient, join
+from breast_ultrasound.cases.images import read_grey
+from breast_ultrasound.cases.letterbox import Letterbox
+from breast_ultrasound.cases.raw import RAW, Case, read_cases, read_merged_mask
+from breast_ultrasound.network.features import imagenet_encoder
+from breast_ultrasound.pipeline.engine import map_on_all_cores
+from breast_ultrasound.pipeline.errors import UserError, command
+from breast_ultrasound.pipeline.files import written_aside
+from breast_ultrasound.pipeline.params import Positive, Real, Section, Seed, load
+from breast_ultrasound.repeats.duplicates import group
+from breast_ultrasound.repeats.quality import BURNED_PIXELS
+from breast_ultrasound.repeats.search import find_alike
+from breast_ultrasound.repeats.sweeps import chained
+from breast_ultrasound.scoring import figures
+from breast_ultrasound.scoring.external import FIGURES, PER_IMAGE, falls
+from breast_ultrasound.scoring.intervals import Intervals
+from breast_ultrasound.scoring.paired import PairedTest
+from breast_ultrasound.scoring.rows import score, tabulate
+from breast_ultrasound.sources.custom import copy_custom
 
 if TYPE_CHECKING:
-    from stages.network.ensemble import Ensemble
+    from breast_ultrasound.network.ensemble import Ensemble
 
 _BATCH = 16
 
@@ -162,7 +162,7 @@ def evaluate_all(loaded: Params, folder: Path) -> tuple[pd.DataFrame, dict[str, 
     for name, table in known.items():
         check_new(name, table)
     # Here alone: Keras and its backend take seconds and hundreds of megabytes, for nothing where a set is refused.
-    from stages.network import ensemble  # noqa: PLC0415
+    from breast_ultrasound.network import ensemble  # noqa: PLC0415
 
     networks = ensemble.Ensemble.open(load(ensemble.Settings))
     fitted = read_fitted(POSTPROCESS, ALL)

@@ -10,18 +10,18 @@ import numpy as np
 import pandas as pd
 from tqdm import trange
 
-from stages.cases.folds import FOLDS, read_fold, subsets
-from stages.cases.prepared import PREPARED, Prepared, letterboxes
-from stages.cases.scanners import SCANNERS, as_seen_by
-from stages.network import device, model_files
-from stages.network.device import Hardware
-from stages.network.inference import Predict, predict
-from stages.pipeline.arrays import Grey
-from stages.pipeline.errors import command
-from stages.pipeline.files import written_aside, written_rows
-from stages.pipeline.params import Section, Seed, load
-from stages.pipeline.tables import read_table
-from stages.scoring.predictions import CLASS_LOGITS, INDEX, PROBABILITY, predictions
+from breast_ultrasound.answers.predictions import CLASS_LOGITS, INDEX, PROBABILITY, predictions
+from breast_ultrasound.cases.folds import FOLDS, read_fold, subsets
+from breast_ultrasound.cases.prepared import PREPARED, Prepared, letterboxes
+from breast_ultrasound.cases.scanners import SCANNERS, as_seen_by
+from breast_ultrasound.network import device, model_files
+from breast_ultrasound.network.device import Hardware
+from breast_ultrasound.network.inference import Predict, predict
+from breast_ultrasound.pipeline.arrays import Grey
+from breast_ultrasound.pipeline.errors import command
+from breast_ultrasound.pipeline.files import written_aside, written_rows
+from breast_ultrasound.pipeline.params import Section, Seed, load
+from breast_ultrasound.pipeline.tables import read_table
 
 _BATCH = 16
 

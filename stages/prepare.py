@@ -12,15 +12,15 @@ import numpy as np
 import pandas as pd
 from pydantic import Field
 
-from stages.cases.images import read_grey
-from stages.cases.letterbox import Letterbox
-from stages.cases.prepared import IMAGES, INDEX, MASKS, PREPARED
-from stages.cases.raw import RAW, Case, read_cases, read_merged_mask
-from stages.pipeline.arrays import Grey, Mask
-from stages.pipeline.engine import map_on_all_machines
-from stages.pipeline.errors import command
-from stages.pipeline.files import written_aside, written_rows
-from stages.pipeline.params import Section, load
+from breast_ultrasound.cases.images import read_grey
+from breast_ultrasound.cases.letterbox import Letterbox
+from breast_ultrasound.cases.prepared import IMAGES, INDEX, MASKS, PREPARED
+from breast_ultrasound.cases.raw import RAW, Case, read_cases, read_merged_mask
+from breast_ultrasound.pipeline.arrays import Grey, Mask
+from breast_ultrasound.pipeline.engine import map_on_all_machines
+from breast_ultrasound.pipeline.errors import command
+from breast_ultrasound.pipeline.files import written_aside, written_rows
+from breast_ultrasound.pipeline.params import Section, load
 
 
 class Prepare(Section):

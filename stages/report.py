@@ -16,27 +16,27 @@ from typing import Annotated, Any, TypeVar
 import pandas as pd
 from pydantic import Field
 
-from stages.cases.folds import GROUPS, Run
-from stages.cases.images import read_grey
-from stages.cases.prepared import PREPARED, read_index
-from stages.cases.raw import RAW, Case, read_cases, read_merged_mask
-from stages.pages import charts, selection
-from stages.pages.overlay import PREDICTION, TRUTH, encode, overlay
-from stages.pages.rendering import jpeg, outline, render, shrink, shrink_mask
-from stages.pages.trainings import describe
-from stages.pipeline.arrays import Grey
-from stages.pipeline.engine import map_on_all_machines
-from stages.pipeline.errors import command
-from stages.pipeline.files import written_aside
-from stages.pipeline.params import Section, Seed, load
-from stages.pipeline.tables import read_table
-from stages.repeats.quality import FLAGS, summarise
-from stages.scoring import error_kinds, external
-from stages.scoring.answers import POSTPROCESS, Fitted, read_fitted
-from stages.scoring.figures import FIGURES, PER_IMAGE, PLOTS
-from stages.scoring.intervals import Intervals
-from stages.scoring.predictions import Prediction, map_predictions, predictions
-from stages.training.history import read_curve, read_record
+from breast_ultrasound.answers.answer import POSTPROCESS, Fitted, read_fitted
+from breast_ultrasound.answers.predictions import Prediction, map_predictions, predictions
+from breast_ultrasound.cases.folds import GROUPS, Run
+from breast_ultrasound.cases.images import read_grey
+from breast_ultrasound.cases.prepared import PREPARED, read_index
+from breast_ultrasound.cases.raw import RAW, Case, read_cases, read_merged_mask
+from breast_ultrasound.pages import charts, selection
+from breast_ultrasound.pages.overlay import PREDICTION, TRUTH, encode, overlay
+from breast_ultrasound.pages.rendering import jpeg, outline, render, shrink, shrink_mask
+from breast_ultrasound.pages.trainings import describe
+from breast_ultrasound.pipeline.arrays import Grey
+from breast_ultrasound.pipeline.engine import map_on_all_machines
+from breast_ultrasound.pipeline.errors import command
+from breast_ultrasound.pipeline.files import written_aside
+from breast_ultrasound.pipeline.params import Section, Seed, load
+from breast_ultrasound.pipeline.tables import read_table
+from breast_ultrasound.repeats.quality import FLAGS, summarise
+from breast_ultrasound.scoring import error_kinds, external
+from breast_ultrasound.scoring.figures import FIGURES, PER_IMAGE, PLOTS
+from breast_ultrasound.scoring.intervals import Intervals
+from breast_ultrasound.training.history import read_curve, read_record
 
 REPORT = Path("metrics/report.html")
 MODEL_CARD = Path("metrics/model_card.md")

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from sklearn.model_selection import StratifiedGroupKFold
 
-from stages.cases.folds import FOLDS, GROUPS, UNUSED
-from stages.pipeline.errors import UserError, command
-from stages.pipeline.files import written_aside
-from stages.pipeline.params import Section, Seed, load
-from stages.pipeline.tables import read_table
+from breast_ultrasound.cases.folds import FOLDS, GROUPS, UNUSED
+from breast_ultrasound.pipeline.errors import UserError, command
+from breast_ultrasound.pipeline.files import written_aside
+from breast_ultrasound.pipeline.params import Section, Seed, load
+from breast_ultrasound.pipeline.tables import read_table
 
 
 class Split(Section):

@@ -4,7 +4,7 @@ Writes models/fold-0.keras, the moving average of the weights at the epoch of th
 data/histories/fold-0 with a curve for each figure and record.json: device, versions, images and number of weights.
 Seconds and images per second, which differ from run to run, go to logs/train-fold-0.log. A training that is stopped,
 however abruptly, goes on from the last finished epoch when it is run again, and ends with the same bytes. Several
-processes that `stages/training/processes.py` joins train one network, and the first one writes.
+processes that `breast_ultrasound/training/processes.py` joins train one network, and the first one writes.
 """
 
 import json
@@ -20,22 +20,22 @@ import yaml
 from dvclive.live import Live
 from pydantic import Field
 
-from stages.cases.folds import FOLDS, read_fold, subsets
-from stages.cases.prepared import PREPARED, Prepared
-from stages.network import device, model_files
-from stages.network.device import Device, Hardware
-from stages.network.unet import Network, attention_unet
-from stages.pipeline.errors import UserError, command
-from stages.pipeline.files import written_aside
-from stages.pipeline.params import NotNegative, Positive, Section, Seed, Share, load
-from stages.pipeline.tables import read_table
-from stages.training.augment import Augment
-from stages.training.batches import WHOLE, Batches, Shard, as_fitted
-from stages.training.callbacks import Progress, Resume
-from stages.training.checkpoint import CheckpointFile, training_key
-from stages.training.history import RECORD, history
-from stages.training.processes import Processes, joined
-from stages.training.trainer import Trainer
+from breast_ultrasound.cases.folds import FOLDS, read_fold, subsets
+from breast_ultrasound.cases.prepared import PREPARED, Prepared
+from breast_ultrasound.network import device, model_files
+from breast_ultrasound.network.device import Device, Hardware
+from breast_ultrasound.network.unet import Network, attention_unet
+from breast_ultrasound.pipeline.errors import UserError, command
+from breast_ultrasound.pipeline.files import written_aside
+from breast_ultrasound.pipeline.params import NotNegative, Positive, Section, Seed, Share, load
+from breast_ultrasound.pipeline.tables import read_table
+from breast_ultrasound.training.augment import Augment
+from breast_ultrasound.training.batches import WHOLE, Batches, Shard, as_fitted
+from breast_ultrasound.training.callbacks import Progress, Resume
+from breast_ultrasound.training.checkpoint import CheckpointFile, training_key
+from breast_ultrasound.training.history import RECORD, history
+from breast_ultrasound.training.processes import Processes, joined
+from breast_ultrasound.training.trainer import Trainer
 
 PIPELINE = Path("dvc.yaml")
 LOGS = Path("logs")

@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from stages.runtime.card import Card
-from stages.runtime.network import CLASS_PROBABILITY, GREY, PROBABILITY
-from stages.scoring.answers import Fitted
+from breast_ultrasound.answers.answer import Fitted
+from breast_ultrasound.inference.card import Card
+from breast_ultrasound.inference.exported import CLASS_PROBABILITY, GREY, PROBABILITY
 
 SIZE = 64
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stages.network.unet import Network
+from breast_ultrasound.network.unet import Network
 
 
 def small_network(**changed: Any) -> Network:

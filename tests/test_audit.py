@@ -8,16 +8,16 @@ import pytest
 from conftest import MadeOnce, Write
 from pydantic import ValidationError
 
+from breast_ultrasound.cases.folds import GROUPS
+from breast_ultrasound.cases.raw import RAW, write_table
+from breast_ultrasound.network.features import imagenet_encoder
+from breast_ultrasound.pipeline.params import load
+from breast_ultrasound.repeats.duplicates import Pair, group
+from breast_ultrasound.repeats.quality import FLAGS
+from breast_ultrasound.repeats.search import Found, find_alike
+from breast_ultrasound.sources.release import scan
 from stages import audit, download
 from stages.audit import Audit, Params
-from stages.cases.folds import GROUPS
-from stages.cases.raw import RAW, write_table
-from stages.network.features import imagenet_encoder
-from stages.pipeline.params import load
-from stages.repeats.duplicates import Pair, group
-from stages.repeats.quality import FLAGS
-from stages.repeats.search import Found, find_alike
-from stages.sources.release import scan
 
 DEFAULT = load(Params).audit
 

@@ -4,12 +4,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from breast_ultrasound.cases.raw import read_cases, write_table
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.sources.phantom import LINEAR
+from breast_ultrasound.sources.release import scan
 from stages import download
-from stages.cases.raw import read_cases, write_table
 from stages.download import Data
-from stages.pipeline.errors import UserError
-from stages.sources.phantom import LINEAR
-from stages.sources.release import scan
 
 
 def custom(archive: Path) -> Data:

@@ -8,14 +8,14 @@ from hypothesis import given, settings
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from stages.cases.folds import subsets
-from stages.cases.raw import Case
+from breast_ultrasound.answers.answer import Fitted
+from breast_ultrasound.answers.postprocess import Steps
+from breast_ultrasound.answers.predictions import Prediction
+from breast_ultrasound.cases.folds import subsets
+from breast_ultrasound.cases.raw import Case
+from breast_ultrasound.scoring.rows import score
+from breast_ultrasound.scoring.scores import add_scores
 from stages.evaluate import plots, pools
-from stages.scoring.answers import Fitted
-from stages.scoring.postprocess import Steps
-from stages.scoring.predictions import Prediction
-from stages.scoring.rows import score
-from stages.scoring.scores import add_scores
 
 NO_CLASSES = np.empty(0)
 CASE = Case("benign (1)", "benign", Path("benign (1).png"), ())

@@ -11,17 +11,17 @@ import pandas as pd
 import pytest
 from small_network import small_network
 
-from stages.cases.letterbox import Letterbox
+from breast_ultrasound.answers.answer import Fitted
+from breast_ultrasound.cases.letterbox import Letterbox
+from breast_ultrasound.exporting.conversion import averaged, write_litert, write_onnx
+from breast_ultrasound.exporting.litert import litert_predict
+from breast_ultrasound.inference.card import Card
+from breast_ultrasound.inference.exported import digest, open_network
+from breast_ultrasound.network.inference import predict
+from breast_ultrasound.network.unet import attention_unet
+from breast_ultrasound.pipeline.arrays import Grey
+from breast_ultrasound.pipeline.errors import UserError
 from stages.export import Answer, Expected, check, differences, mean_of
-from stages.network.inference import predict
-from stages.network.unet import attention_unet
-from stages.pipeline.arrays import Grey
-from stages.pipeline.errors import UserError
-from stages.runtime.card import Card
-from stages.runtime.conversion import averaged, write_litert, write_onnx
-from stages.runtime.litert import litert_predict
-from stages.runtime.network import digest, open_network
-from stages.scoring.answers import Fitted
 
 NETWORK = small_network(stem=2, width=8, dropout=0.2)
 HEADLESS = NETWORK.model_copy(update={"class_head": False})

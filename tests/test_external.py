@@ -10,10 +10,10 @@ import pytest
 import yaml
 from conftest import ROOT, MadeOnce, attempt, commit, run
 
-from stages.cases.raw import RAW, Case, find_case, read_cases, write_table
+from breast_ultrasound.cases.raw import RAW, Case, find_case, read_cases, write_table
+from breast_ultrasound.pipeline.params import load
+from breast_ultrasound.sources.phantom import Scanner, write_phantom
 from stages.external import Params, find_known
-from stages.pipeline.params import load
-from stages.sources.phantom import Scanner, write_phantom
 
 SECTOR = Scanner(gain=-4.0, noise=0.05, depth=1.3, sector=60.0)
 
@@ -66,7 +66,7 @@ def test_without_a_set_no_network_is_loaded(tmp_path: Path) -> None:
     assert json.loads((tmp_path / "metrics/external.json").read_text()) == {}
     assert (tmp_path / "metrics/external.csv").read_text() == "subset,stage,id\n"
     assert "stages.external" in loaded
-    assert {"keras", "tensorflow", "stages.network.ensemble"} & set(loaded) == set()
+    assert {"keras", "tensorflow", "breast_ultrasound.network.ensemble"} & set(loaded) == set()
 
 
 def test_images_of_the_run_are_left_out_and_told(tested: Path) -> None:
@@ -118,7 +118,7 @@ def test_the_report_the_model_card_and_compare_tell_of_the_sets(tested: Path) ->
         text = (tested / "metrics" / file).read_text(encoding="utf-8")
         assert "External test sets" in text
         assert "sector" in text
-    printed = run(tested, sys.executable, "-m", "commands.compare", "HEAD", "HEAD")
+    printed = run(tested, sys.executable, "-m", "breast_ultrasound.commands.compare.command", "HEAD", "HEAD")
     assert {"sector", "mixed"} <= {line.split()[0] for line in printed.splitlines() if line}
 
 

@@ -15,7 +15,7 @@ import pytest
 import yaml
 from conftest import DVC, ROOT, attempt, dvc, imported_names, run
 
-from stages.pipeline.params import Section
+from breast_ultrasound.pipeline.params import Section
 
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
 STAGES: dict[str, dict[str, Any]] = PIPELINE["stages"]
@@ -55,7 +55,9 @@ def params_read(stage: str) -> set[str]:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_every_imported_module_is_a_dependency(name: str) -> None:
-    declared = {Path(dep) for dep in STAGES[name]["deps"] if dep.startswith("stages/")}
+    declared = {
+        Path(dep) for dep in STAGES[name]["deps"] if dep.endswith(".py") or (ROOT / dep / "__init__.py").exists()
+    }
     needed = imported(Path(f"stages/{name}.py"))
     assert {file for file in needed if not declared & {file, *file.parents}} == set()
     assert {path for path in declared if not any(path in {file, *file.parents} for file in needed)} == set()
@@ -181,7 +183,16 @@ def test_the_record_names_device_versions_and_weights(clone: Path) -> None:
 
 def test_a_scan_is_segmented_with_what_was_trained(clone: Path, tmp_path: Path) -> None:
     scan = "data/raw/benign/benign (1).png"
-    run(clone, sys.executable, "-m", "commands.segment", scan, "--overlay", "--output", str(tmp_path))
+    run(
+        clone,
+        sys.executable,
+        "-m",
+        "breast_ultrasound.commands.segment.command",
+        scan,
+        "--overlay",
+        "--output",
+        str(tmp_path),
+    )
     image = np.asarray(cv2.imread(str(clone / scan), cv2.IMREAD_GRAYSCALE))
     mask = np.asarray(cv2.imread(str(tmp_path / "benign (1).png"), cv2.IMREAD_UNCHANGED))
     assert mask.shape == image.shape

@@ -1,9 +1,9 @@
 import numpy as np
 import pandas as pd
 
-from stages.cases.letterbox import Letterbox
-from stages.cases.prepared import Prepared
-from stages.cases.scanners import SCANNERS
+from breast_ultrasound.cases.letterbox import Letterbox
+from breast_ultrasound.cases.prepared import Prepared
+from breast_ultrasound.cases.scanners import SCANNERS
 from stages.predict import planned, shown
 
 

@@ -2,9 +2,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.cases.prepared import Prepared, letterboxes
+from breast_ultrasound.cases.prepared import Prepared, letterboxes
+from breast_ultrasound.sources.release import scan
 from stages.prepare import prepare
-from stages.sources.release import scan
 
 
 def test_arrays_and_index_have_a_row_for_each_image(release: Path, tmp_path: Path) -> None:

@@ -20,11 +20,11 @@ from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import Select
 
-from stages.cases.folds import GROUPS
-from stages.cases.raw import RAW, read_cases
-from stages.pages.overlay import PREDICTION, TRUTH, contour_path, overlay
-from stages.pages.rendering import render
-from stages.pipeline.params import load
+from breast_ultrasound.cases.folds import GROUPS
+from breast_ultrasound.cases.raw import RAW, read_cases
+from breast_ultrasound.pages.overlay import PREDICTION, TRUTH, contour_path, overlay
+from breast_ultrasound.pages.rendering import render
+from breast_ultrasound.pipeline.params import load
 from stages.report import Params, draw, draw_example, facts, tabulate
 
 

@@ -17,10 +17,10 @@ import yaml
 from conftest import ROOT, MadeOnce
 from test_train import curve, disks, tiny_params
 
-from stages.cases.prepared import IMAGES, INDEX, MASKS
-from stages.network.model_files import load
-from stages.pipeline.errors import UserError
-from stages.training.processes import ALONE, Processes, joined
+from breast_ultrasound.cases.prepared import IMAGES, INDEX, MASKS
+from breast_ultrasound.network.model_files import load
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.training.processes import ALONE, Processes, joined
 
 HISTORY = Path("data/histories/fold-0")
 CHECKPOINT = Path("models/fold-0.checkpoint")

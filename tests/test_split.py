@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stages.cases.folds import UNUSED, subsets
-from stages.cases.groups import by_patient, join
-from stages.pipeline.errors import UserError
+from breast_ultrasound.cases.folds import UNUSED, subsets
+from breast_ultrasound.cases.groups import by_patient, join
+from breast_ultrasound.pipeline.errors import UserError
 from stages.split import assign_folds, check_folds
 
 CROWD = st.lists(

@@ -6,18 +6,18 @@ import pandas as pd
 import pytest
 from dvclive.live import Live
 
+from breast_ultrasound.cases.letterbox import Letterbox
+from breast_ultrasound.cases.prepared import Prepared
+from breast_ultrasound.network import device, model_files
+from breast_ultrasound.network.device import Device, Hardware
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.pipeline.params import load
+from breast_ultrasound.training.batches import Batches
+from breast_ultrasound.training.callbacks import Progress
+from breast_ultrasound.training.checkpoint import CheckpointFile
+from breast_ultrasound.training.losses import BceDice
 from stages import train
-from stages.cases.letterbox import Letterbox
-from stages.cases.prepared import Prepared
-from stages.network import device, model_files
-from stages.network.device import Device, Hardware
-from stages.pipeline.errors import UserError
-from stages.pipeline.params import load
 from stages.train import Params
-from stages.training.batches import Batches
-from stages.training.callbacks import Progress
-from stages.training.checkpoint import CheckpointFile
-from stages.training.losses import BceDice
 
 CPU = Device("cpu", "test", 1, "float32")
 

@@ -14,10 +14,10 @@ from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 from PIL import ExifTags, Image
 
-from stages.cases.images import merge_masks, pixel_digest, read_grey, read_mask
-from stages.cases.letterbox import Letterbox
-from stages.pipeline.engine import map_on_all_cores
-from stages.pipeline.errors import UserError
+from breast_ultrasound.cases.images import merge_masks, pixel_digest, read_grey, read_mask
+from breast_ultrasound.cases.letterbox import Letterbox
+from breast_ultrasound.pipeline.engine import map_on_all_cores
+from breast_ultrasound.pipeline.errors import UserError
 
 
 def png_of_50000_squared() -> bytes:

@@ -7,8 +7,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.cases.letterbox import Letterbox
-from stages.cases.prepared import IMAGES, INDEX, MASKS, Prepared
+from breast_ultrasound.cases.letterbox import Letterbox
+from breast_ultrasound.cases.prepared import IMAGES, INDEX, MASKS, Prepared
 
 COUNT, SIZE = 512, 256
 

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stages.cases.scanners import SCANNERS, as_seen_by
+from breast_ultrasound.cases.scanners import SCANNERS, as_seen_by
 
 
 def scan(height: int = 40, width: int = 60) -> np.ndarray:

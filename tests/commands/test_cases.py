@@ -10,9 +10,9 @@ import pytest
 from conftest import Write, rectangle
 from scan_files import dicom_bytes, scan_image
 
-from commands import cases
-from stages.cases.raw import Case
-from stages.sources.custom import copy_custom
+from breast_ultrasound.cases.raw import Case
+from breast_ultrasound.commands import cases
+from breast_ultrasound.sources.custom import copy_custom
 
 Run = Callable[[], tuple[list[Case], str]]
 

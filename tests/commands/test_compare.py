@@ -12,7 +12,7 @@ from conftest import MadeOnce, attempt, commit, dvc, run
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
-COMPARE = (sys.executable, "-m", "commands.compare")
+COMPARE = (sys.executable, "-m", "breast_ultrasound.commands.compare.command")
 
 
 def refusal(folder: Path, *revisions: str) -> str:
@@ -109,10 +109,10 @@ def test_unknown_and_unfit_revisions_are_refused_by_name(git_clone: Path) -> Non
 
 
 def test_other_scoring_rules_are_refused(git_clone: Path) -> None:
-    rules = git_clone / "stages/scoring/scores.py"
+    rules = git_clone / "breast_ultrasound/scoring/scores.py"
     rules.write_text(rules.read_text().replace("2 * tp + fp + fn", "2 * tp + fp + fn + 1"))
     commit(git_clone, "Another Dice")
-    assert "their scoring rules differ, in stages/scoring/scores.py" in refusal(git_clone, "HEAD~1", "HEAD")
+    assert "their scoring rules differ, in breast_ultrasound/scoring/scores.py" in refusal(git_clone, "HEAD~1", "HEAD")
 
 
 def test_other_test_images_are_refused(git_clone: Path) -> None:

@@ -33,7 +33,7 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     """The port of a page that runs, with a network that takes dark pixels for lesion."""
     model = tmp_path_factory.mktemp("model") / "dark.onnx"
     write_dark_network(model)
-    command = (sys.executable, "-m", "commands.page", "--port", "0", "--model", str(model))
+    command = (sys.executable, "-m", "breast_ultrasound.commands.page.command", "--port", "0", "--model", str(model))
     page = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert page.stdout
     assert page.stdout.readline() == f"{model}: as --model says.\n"

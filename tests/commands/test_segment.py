@@ -20,13 +20,14 @@ from pycocotools.coco import COCO
 from pydicom import dcmread
 from scan_files import dicom_bytes
 
-from commands import jobs, segment, segmenting
-from stages.pipeline.errors import UserError
-from stages.runtime.card import Card
-from stages.runtime.conversion import averaged, write_onnx
-from stages.runtime.network import open_network
-from stages.scans.scan import Frame
-from stages.scoring.answers import Fitted
+from breast_ultrasound.answers.answer import Fitted
+from breast_ultrasound.commands.segment import command as segment
+from breast_ultrasound.commands.segment import jobs, segmenting
+from breast_ultrasound.exporting.conversion import averaged, write_onnx
+from breast_ultrasound.inference.card import Card
+from breast_ultrasound.inference.exported import open_network
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.scans.scan import Frame
 
 CARD = Card(
     name="dark",
@@ -357,13 +358,14 @@ def test_a_network_without_a_card_is_told(checkout: Path, write: Write, monkeypa
         run(monkeypatch, "scan.png", "--model", "bare.onnx")
 
 
-SEGMENT = (sys.executable, "-m", "commands.segment")
+SEGMENT = (sys.executable, "-m", "breast_ultrasound.commands.segment.command")
 
 
 def test_nothing_that_takes_long_to_load_is_loaded_and_nothing_is_reported(checkout: Path, write: Write) -> None:
     write("scan.png", scan_image())
     script = (
-        "import sys; from commands import segment; sys.argv = ['segment', 'scan.png', '--coco', '--overlay']; "
+        "import sys; from breast_ultrasound.commands.segment import command as segment; "
+        "sys.argv = ['segment', 'scan.png', '--coco', '--overlay']; "
         "unwanted = {'tensorflow', 'keras', 'pandas', 'pydantic', 'onnx', 'openvino_telemetry'}; "
         "segment.main(); print(*sorted(unwanted & set(sys.modules)))"
     )
@@ -374,7 +376,8 @@ def test_nothing_that_takes_long_to_load_is_loaded_and_nothing_is_reported(check
 
 def test_a_mistyped_name_is_told_before_anything_is_loaded(checkout: Path) -> None:
     script = (
-        "import sys, atexit; from commands import segment; sys.argv = ['segment', 'nothing.png']; "
+        "import sys, atexit; from breast_ultrasound.commands.segment import command as segment; "
+        "sys.argv = ['segment', 'nothing.png']; "
         "atexit.register(lambda: print(*sorted({'numpy', 'cv2', 'openvino'} & set(sys.modules)))); segment.main()"
     )
     done = attempt(checkout, sys.executable, "-c", script, PYTHONPATH=str(ROOT))

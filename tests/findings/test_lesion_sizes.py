@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from stages.findings.lesions import diameters, find_lesions
+from breast_ultrasound.findings.lesions import diameters, find_lesions
 
 MASKS = arrays(np.bool_, st.tuples(st.integers(1, 12), st.integers(1, 12)))
 SOME = MASKS.filter(lambda mask: bool(mask.any()))

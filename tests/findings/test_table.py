@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 
-from stages.findings.lesions import find_lesions
-from stages.findings.table import Answer, append, read_journal, read_json, rows_of, write_csv, write_json
+from breast_ultrasound.findings.lesions import find_lesions
+from breast_ultrasound.findings.table import Answer, append, read_journal, read_json, rows_of, write_csv, write_json
 
 MASK = np.eye(4, dtype=bool)
 LESIONS = find_lesions(MASK, np.where(MASK, 255, 0).astype(np.uint8))

@@ -16,7 +16,7 @@ def taken():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before
 
 if sys.argv[1] == "kept":
-    from stages.network.device import keep_freed_memory
+    from breast_ultrasound.network.device import keep_freed_memory
     keep_freed_memory()
 taken()
 print(taken())

@@ -5,8 +5,8 @@ import pytest
 from keras import layers
 from sklearn.datasets import load_sample_images
 
-from stages.network.efficientnet import VERSIONS, efficientnet_lite, load_imagenet
-from stages.network.layers import BatchNormalization
+from breast_ultrasound.network.efficientnet import VERSIONS, efficientnet_lite, load_imagenet
+from breast_ultrasound.network.layers import BatchNormalization
 
 PALACE, DAISY = 698, 985
 

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from small_network import small_network
 
-from stages.network import model_files
-from stages.network.ensemble import Ensemble, Settings
-from stages.network.inference import predict
-from stages.network.unet import attention_unet
-from stages.pipeline.errors import UserError
+from breast_ultrasound.network import model_files
+from breast_ultrasound.network.ensemble import Ensemble, Settings
+from breast_ultrasound.network.inference import predict
+from breast_ultrasound.network.unet import attention_unet
+from breast_ultrasound.pipeline.errors import UserError
 
 SETTINGS = Settings.model_validate(
     {

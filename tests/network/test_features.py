@@ -1,6 +1,6 @@
 import numpy as np
 
-from stages.network.features import imagenet_encoder
+from breast_ultrasound.network.features import imagenet_encoder
 
 
 def test_features_are_repeatable_and_tell_images_apart() -> None:

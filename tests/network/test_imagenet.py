@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stages.network.imagenet import imagenet_weights, read_state_dict
+from breast_ultrasound.network.imagenet import imagenet_weights, read_state_dict
 
 VALUES = np.arange(24, dtype=np.float32)
 

@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 
-from stages.network.inference import predict
+from breast_ultrasound.network.inference import predict
 
 
 def network(outputs: tuple[str, ...]) -> keras.Model:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from stages.network.layers import BatchNormalization, attention_gate
+from breast_ultrasound.network.layers import BatchNormalization, attention_gate
 
 RNG = np.random.default_rng(0)
 FEATURES = RNG.normal(3, 2, (4, 6, 6, 5)).astype(np.float32)

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from small_network import small_network
 
-from stages.network import model_files
-from stages.network.layers import BatchNormalization
-from stages.network.unet import CLASS_LOGITS, LOGITS, attention_unet
-from stages.pipeline.errors import UserError
+from breast_ultrasound.network import model_files
+from breast_ultrasound.network.layers import BatchNormalization
+from breast_ultrasound.network.unet import CLASS_LOGITS, LOGITS, attention_unet
+from breast_ultrasound.pipeline.errors import UserError
 
 
 @pytest.fixture

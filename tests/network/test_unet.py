@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from small_network import small_network
 
-from stages.network.imagenet import imagenet_weights
-from stages.network.unet import CLASS_LOGITS, LOGITS, Network, attention_unet
+from breast_ultrasound.network.imagenet import imagenet_weights
+from breast_ultrasound.network.unet import CLASS_LOGITS, LOGITS, Network, attention_unet
 
 SHAPES = [
     small_network(stem=1, depth=2),

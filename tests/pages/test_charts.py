@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 
-from stages.pages.charts import dice_by_size
+from breast_ultrasound.pages.charts import dice_by_size
 
 
 def sized(images: int) -> pd.DataFrame:

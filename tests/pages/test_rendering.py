@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from stages.pages.overlay import contour_path
-from stages.pages.rendering import outline, shrink_mask
+from breast_ultrasound.pages.overlay import contour_path
+from breast_ultrasound.pages.rendering import outline, shrink_mask
 
 
 def test_the_outline_of_a_lesion_is_drawn_on_the_grid_of_the_picture() -> None:

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.pages.selection import evenly, examples, flagged, gallery, repeats, sweeps
-from stages.repeats.quality import FLAGS
+from breast_ultrasound.pages.selection import evenly, examples, flagged, gallery, repeats, sweeps
+from breast_ultrasound.repeats.quality import FLAGS
 
 
 def scored(images: int) -> pd.DataFrame:

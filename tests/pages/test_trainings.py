@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stages.pages.trainings import describe
+from breast_ultrasound.pages.trainings import describe
 
 
 def record(train: int, device: str = "AMD EPYC", precision: str = "bfloat16") -> dict[str, Any]:

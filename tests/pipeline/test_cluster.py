@@ -21,16 +21,16 @@ from distributed import Client
 from onnx_network import write_dark_network
 from scan_files import clip_bytes, dicom_bytes, scan_image
 
-from commands import segment
-from stages.cases.images import read_grey, write_png
-from stages.cases.raw import read_cases, write_table
-from stages.pipeline import cluster
-from stages.pipeline.engine import map_on_all_cores, map_on_all_machines
-from stages.pipeline.errors import UserError
-from stages.repeats.search import collect, find_pairs
-from stages.sources.case_table import copy_table
-from stages.sources.manifest import fingerprints
-from stages.sources.phantom import write_phantom
+from breast_ultrasound.cases.images import read_grey, write_png
+from breast_ultrasound.cases.raw import read_cases, write_table
+from breast_ultrasound.commands.segment import command as segment
+from breast_ultrasound.pipeline import cluster
+from breast_ultrasound.pipeline.engine import map_on_all_cores, map_on_all_machines
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.repeats.search import collect, find_pairs
+from breast_ultrasound.sources.case_table import copy_table
+from breast_ultrasound.sources.manifest import fingerprints
+from breast_ultrasound.sources.phantom import write_phantom
 
 DASK = (sys.executable, "-m", "dask")
 Process = subprocess.Popen[bytes]
@@ -425,7 +425,16 @@ def test_segmenting_that_is_stopped_leaves_whole_masks_alone(on_cluster: Path) -
         (on_cluster / "many" / f"{number:02}.png").hardlink_to(on_cluster / "many" / "00.png")
     write_dark_network(on_cluster / "dark.onnx")
     variables = os.environ | {"PYTHONPATH": str(ROOT)}
-    command = ("env", "--default-signal=INT", sys.executable, "-m", "commands.segment", "many", "--model", "dark.onnx")
+    command = (
+        "env",
+        "--default-signal=INT",
+        sys.executable,
+        "-m",
+        "breast_ultrasound.commands.segment.command",
+        "many",
+        "--model",
+        "dark.onnx",
+    )
     segmenting = subprocess.Popen(command, env=variables, stderr=subprocess.PIPE, text=True)
     while not list(on_cluster.glob("segmented/[!.]*.png")):
         assert segmenting.poll() is None
@@ -452,8 +461,9 @@ def test_the_stages_leave_a_run_as_it_is(working_copy: Path, start: Start) -> No
 
 def test_dask_is_not_loaded_where_no_cluster_is_named(tmp_path: Path) -> None:
     script = (
-        "import sys; from stages.pipeline.engine import map_on_all_machines; list(map_on_all_machines(str, range(3)));"
-        "assert not {'dask', 'distributed', 'yaml', 'stages.pipeline.cluster'} & sys.modules.keys()"
+        "import sys; from breast_ultrasound.pipeline.engine import map_on_all_machines; "
+        "list(map_on_all_machines(str, range(3)));"
+        "assert not {'dask', 'distributed', 'yaml', 'breast_ultrasound.pipeline.cluster'} & sys.modules.keys()"
     )
     environment = {key: value for key, value in os.environ.items() if key != "DASK_SCHEDULER_ADDRESS"}
     subprocess.run(

@@ -2,7 +2,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from stages.pipeline.errors import UserError, command
+from breast_ultrasound.pipeline.errors import UserError, command
 
 
 @pytest.mark.parametrize(("stopped_by", "ends_with"), [(KeyboardInterrupt, KeyboardInterrupt), (UserError, SystemExit)])

@@ -3,8 +3,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from stages.pipeline.errors import UserError
-from stages.pipeline.files import append, written_aside, written_rows
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.pipeline.files import append, written_aside, written_rows
 
 
 def test_an_output_appears_whole(tmp_path: Path) -> None:

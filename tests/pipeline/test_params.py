@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 import yaml
 
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.pipeline.params import Section, load
 from stages import audit, download, evaluate, export, external, predict, prepare, report, split, train
-from stages.pipeline.errors import UserError
-from stages.pipeline.params import Section, load
 
 COMMITTED = Path("params.yaml")
 

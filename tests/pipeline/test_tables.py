@@ -3,7 +3,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from stages.pipeline.tables import read_table
+from breast_ultrasound.pipeline.tables import read_table
 
 
 @pytest.mark.parametrize("name", ["007", "1e5", "NA", "null", "true", "nan", ""])

@@ -5,14 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.pipeline.arrays import Grey
-from stages.pipeline.errors import UserError
-from stages.repeats import candidates as search
-from stages.repeats.album import Album, Rows
-from stages.repeats.candidates import candidates
-from stages.repeats.duplicates import Pair, align, exact, group, similarity, verify
-from stages.repeats.features import SIDE, describe, mirror, thumbnail
-from stages.sources import phantom
+from breast_ultrasound.pipeline.arrays import Grey
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.repeats import candidates as search
+from breast_ultrasound.repeats.album import Album, Rows
+from breast_ultrasound.repeats.candidates import candidates
+from breast_ultrasound.repeats.duplicates import Pair, align, exact, group, similarity, verify
+from breast_ultrasound.repeats.features import SIDE, describe, mirror, thumbnail
+from breast_ultrasound.sources import phantom
 
 
 def frame(seed: int) -> phantom.Picture:

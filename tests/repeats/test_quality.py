@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
 
-from stages.repeats.quality import BURNED_PIXELS, border_pixels, burned_pixels, contrast, parts
-from stages.sources import phantom
+from breast_ultrasound.repeats.quality import BURNED_PIXELS, border_pixels, burned_pixels, contrast, parts
+from breast_ultrasound.sources import phantom
 
 
 def test_marks_are_told_from_speckle() -> None:

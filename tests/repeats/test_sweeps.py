@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stages.pipeline.arrays import Grey
-from stages.repeats.album import Album
-from stages.repeats.features import SIDE, describe
-from stages.repeats.sweeps import Link, chained, find_links
+from breast_ultrasound.pipeline.arrays import Grey
+from breast_ultrasound.repeats.album import Album
+from breast_ultrasound.repeats.features import SIDE, describe
+from breast_ultrasound.repeats.sweeps import Link, chained, find_links
 
 LEAST = 0.075
 

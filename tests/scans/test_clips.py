@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from scan_files import clip_bytes, scan_image
 
-from stages.pipeline.errors import UserError
-from stages.scans import clips
-from stages.scans.reading import frames, opened, scan_of
-from stages.scans.scan import Frame
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.scans import clips
+from breast_ultrasound.scans.reading import frames, opened, scan_of
+from breast_ultrasound.scans.scan import Frame
 
 LOOP = [np.roll(scan_image(64, 96), 3 * step, axis=1) for step in range(8)]
 

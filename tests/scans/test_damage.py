@@ -10,8 +10,8 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 from scan_files import clip_bytes, dicom_bytes, dicom_object, picture_bytes, regions, saved, scan_image
 
-from stages.pipeline.errors import UserError
-from stages.scans.reading import scan_of
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.scans.reading import scan_of
 
 RNG = np.random.default_rng(0)
 TISSUE = np.clip(scan_image(24, 32) + RNG.normal(0, 9, (24, 32)), 0, 255).astype(np.uint8)

@@ -11,9 +11,9 @@ from pydicom.encaps import encapsulate
 from pydicom.uid import MPEG4HP41, UID, JPEG2000Lossless, JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 from scan_files import PLANTED, dicom_bytes, dicom_object, picture_bytes, regions, saved, scan_image, with_a_patient
 
-from stages.pipeline.errors import UserError
-from stages.scans.reading import frames, opened, scan_of
-from stages.scans.scan import Frame
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.scans.reading import frames, opened, scan_of
+from breast_ultrasound.scans.scan import Frame
 
 
 def read(content: bytes, **options: Any) -> list[Frame]:

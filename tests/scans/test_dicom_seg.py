@@ -7,8 +7,8 @@ import pydicom
 import pytest
 from scan_files import PLANTED, dicom_bytes, dicom_object, saved, scan_image, with_a_patient
 
-from stages.pipeline.errors import UserError
-from stages.scans import dicom_seg
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.scans import dicom_seg
 
 LESION = scan_image() < 100
 NONE = np.zeros_like(LESION)

@@ -8,8 +8,8 @@ import pytest
 from conftest import Write
 from scan_files import clip_bytes, dicom_bytes, picture_bytes, scan_image
 
-from stages.pipeline.errors import UserError
-from stages.scans.reading import frames, is_scan, opened, scan_of
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.scans.reading import frames, is_scan, opened, scan_of
 
 
 @pytest.mark.parametrize("suffix", [".png", ".bmp", ".tif", ".TIFF"])

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 from sklearn.metrics import roc_auc_score
 
-from stages.scoring.classification import classification, of_surest, reliability
+from breast_ultrasound.scoring.classification import classification, of_surest, reliability
 
 
 def table(rows: list[tuple[str, float, float, float]]) -> pd.DataFrame:

@@ -6,11 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.pipeline.errors import UserError
-from stages.scoring.comparison import changes, most_changed, pair, rules
-from stages.scoring.intervals import score_interval
-from stages.scoring.paired import PairedTest
-from stages.scoring.scores import add_scores
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.scoring.comparison import changes, most_changed, pair, rules
+from breast_ultrasound.scoring.intervals import score_interval
+from breast_ultrasound.scoring.paired import PairedTest
+from breast_ultrasound.scoring.scores import add_scores
 
 TEST = PairedTest(draws=500, confidence=0.95, seed=0)
 

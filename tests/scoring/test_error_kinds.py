@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from stages.scoring.error_kinds import KINDS, classify, fragments
-from stages.scoring.scores import add_scores, count
+from breast_ultrasound.scoring.error_kinds import KINDS, classify, fragments
+from breast_ultrasound.scoring.scores import add_scores, count
 
 
 def kind(predicted: NDArray[np.bool_], truth: NDArray[np.bool_]) -> str:

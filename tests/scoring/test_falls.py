@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.scoring.external import falls
-from stages.scoring.intervals import difference_interval
+from breast_ultrasound.scoring.external import falls
+from breast_ultrasound.scoring.intervals import difference_interval
 
 FIGURE = st.lists(st.floats(0, 1), min_size=3, max_size=3).map(sorted)
 

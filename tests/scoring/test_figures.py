@@ -7,11 +7,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from stages.scoring import figures
-from stages.scoring.error_kinds import classify
-from stages.scoring.intervals import DIGITS
-from stages.scoring.paired import PairedTest
-from stages.scoring.scores import add_scores
+from breast_ultrasound.scoring import figures
+from breast_ultrasound.scoring.error_kinds import classify
+from breast_ultrasound.scoring.intervals import DIGITS
+from breast_ultrasound.scoring.paired import PairedTest
+from breast_ultrasound.scoring.scores import add_scores
 
 TEST = PairedTest(draws=200, confidence=0.95, seed=0)
 

@@ -14,7 +14,7 @@ from benchmarks.interval_coverage import (
     new_score,
     share,
 )
-from stages.scoring.intervals import auc, auc_interval, effective_number, mean_interval, score_interval
+from breast_ultrasound.scoring.intervals import auc, auc_interval, effective_number, mean_interval, score_interval
 
 
 @given(st.integers(1, 60), st.data())

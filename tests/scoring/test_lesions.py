@@ -1,6 +1,6 @@
 import pandas as pd
 
-from stages.scoring.lesions import has_lesion, is_clean
+from breast_ultrasound.scoring.lesions import has_lesion, is_clean
 
 
 def test_pixels_alone_make_a_lesion_image_and_a_clean_prediction() -> None:

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, rankdata
 
 from benchmarks.interval_coverage import NO_DIFFERENCE, false_alarms
-from stages.scoring.intervals import auc
-from stages.scoring.paired import PairedTest
+from breast_ultrasound.scoring.intervals import auc
+from breast_ultrasound.scoring.paired import PairedTest
 
 TEST = PairedTest(draws=2000, confidence=0.95, seed=0)
 

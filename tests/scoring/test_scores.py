@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.spatial.distance import cdist
 from sklearn.metrics import f1_score, jaccard_score, precision_score, recall_score
 
-from stages.scoring.scores import add_scores, count, surface_distances
+from breast_ultrasound.scoring.scores import add_scores, count, surface_distances
 
 MASKS = arrays(bool, (4, 6))
 

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from stages.pipeline.errors import UserError
-from stages.sources.archive import extract
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.sources.archive import extract
 
 
 def pack(path: Path, *entries: zipfile.ZipInfo | str, content: bytes = b"content") -> Path:

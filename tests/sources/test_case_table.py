@@ -17,10 +17,10 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from scan_files import PLANTED, dicom_bytes, regions, saved, scan_image, with_a_patient
 
-from stages.cases.images import decode, read_grey
-from stages.cases.raw import Case, read_cases, read_merged_mask, write_table
-from stages.pipeline.errors import UserError
-from stages.sources.case_table import copy_table, is_safe
+from breast_ultrasound.cases.images import decode, read_grey
+from breast_ultrasound.cases.raw import Case, read_cases, read_merged_mask, write_table
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.sources.case_table import copy_table, is_safe
 
 HEAD = "image,masks,class,id,patient,mm_per_pixel"
 

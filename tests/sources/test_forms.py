@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from scan_files import picture_bytes, regions, saved, with_a_patient
 
+from breast_ultrasound.cases.prepared import Prepared
 from stages import audit, download, prepare, split
-from stages.cases.prepared import Prepared
 
 Pixels = NDArray[np.uint8]
 

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from conftest import Write
 
-from stages.pipeline.errors import UserError
-from stages.sources import manifest
-from stages.sources.release import scan
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.sources import manifest
+from breast_ultrasound.sources.release import scan
 
 
 @pytest.fixture

@@ -5,8 +5,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import binary_dilation
 
-from stages.sources import phantom
-from stages.sources.phantom import Plan
+from breast_ultrasound.sources import phantom
+from breast_ultrasound.sources.phantom import Plan
 
 
 def test_the_plan_has_the_class_shares_of_busi_and_every_kind_of_repeat() -> None:

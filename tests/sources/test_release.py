@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from conftest import Write
 
-from stages.cases.raw import read_merged_mask
-from stages.pipeline.errors import UserError
-from stages.sources.release import find_root, scan
+from breast_ultrasound.cases.raw import read_merged_mask
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.sources.release import find_root, scan
 
 
 def test_cases_are_sorted_by_class_and_number_with_all_their_masks(release: Path, write: Write) -> None:

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from keras import ops
 
-from stages.training.augment import Augment, augment
+from breast_ultrasound.training.augment import Augment, augment
 
 OFF = {"flip": 0.0, "rotate": 0.0, "scale": 0.0, "stretch": 0.0, "shift": 0.0}
 GREY_OFF = {"gamma": 0.0, "contrast": 0.0, "speckle": 0.0}

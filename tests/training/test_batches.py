@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stages.cases.letterbox import Letterbox
-from stages.cases.prepared import Prepared
-from stages.training.batches import Batches, Shard, as_fitted
+from breast_ultrasound.cases.letterbox import Letterbox
+from breast_ultrasound.cases.prepared import Prepared
+from breast_ultrasound.training.batches import Batches, Shard, as_fitted
 
 
 def prepared(images: int) -> Prepared:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stages.training.checkpoint import Checkpoint, CheckpointFile, training_key
+from breast_ultrasound.training.checkpoint import Checkpoint, CheckpointFile, training_key
 
 STATE = Checkpoint(
     variables=[np.random.default_rng(0).normal(size=(3, 4)).astype(np.float32), np.array(7, np.int64)],

@@ -3,7 +3,7 @@ import pytest
 from keras import ops
 from sklearn.metrics import f1_score, log_loss
 
-from stages.training.losses import BceDice, LesionDice
+from breast_ultrasound.training.losses import BceDice, LesionDice
 
 
 def batch(*images: np.ndarray) -> np.ndarray:

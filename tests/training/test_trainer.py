@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 from keras import ops
 
-from stages.network.unet import CLASS_LOGITS, LOGITS
-from stages.pipeline.params import load
+from breast_ultrasound.network.unet import CLASS_LOGITS, LOGITS
+from breast_ultrasound.pipeline.params import load
+from breast_ultrasound.training.losses import BceDice
+from breast_ultrasound.training.trainer import Trainer
 from stages.train import Params
-from stages.training.losses import BceDice
-from stages.training.trainer import Trainer
 
 RNG = np.random.default_rng(0)
 BATCH = (

@@ -1,0 +1,1 @@
+"""`compare`: two runs, image by image."""

@@ -1,0 +1,1 @@
+"""`page`: the network on a page of this machine."""

@@ -1,0 +1,1 @@
+"""`segment`: masks and findings of new scans."""

@@ -1,0 +1,41 @@
+"""Masks as COCO JSON, which annotation tools import: a person corrects them instead of drawing."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import cv2
+import numpy as np
+from pycocotools import mask as rle
+
+from breast_ultrasound.pipeline.arrays import Mask
+
+LESION = {"id": 1, "name": "lesion", "supercategory": ""}
+
+
+def coco(masks: Iterable[tuple[str, Mask]]) -> dict[str, Any]:
+    """A COCO data set (https://cocodataset.org/#format-data) of images, by their file names, and their masks.
+
+    Masks are bool [height, width]; each connected part is an annotation of its own, exact, as run lengths. An empty
+    mask is an image without annotations.
+    """
+    images: list[dict[str, Any]] = []
+    annotations: list[dict[str, Any]] = []
+    for number, (name, mask) in enumerate(masks, 1):
+        height, width = mask.shape
+        images.append({"id": number, "file_name": name, "height": height, "width": width})
+        parts, labels = cv2.connectedComponents(mask.astype(np.uint8))
+        for part in range(1, parts):
+            # Its annotations know no run lengths as bytes, which it gives, beside text, which JSON needs.
+            encoded: Any = rle.encode(np.asfortranarray(labels == part, np.uint8))
+            annotations.append(
+                {
+                    "id": len(annotations) + 1,
+                    "image_id": number,
+                    "category_id": LESION["id"],
+                    "segmentation": {"size": [height, width], "counts": encoded["counts"].decode()},
+                    "area": int(rle.area(encoded)),
+                    "bbox": [float(side) for side in rle.toBbox(encoded)],
+                    "iscrowd": 0,
+                }
+            )
+    return {"info": {}, "licenses": [], "images": images, "annotations": annotations, "categories": [LESION]}

@@ -1,0 +1,28 @@
+"""What an encoder that has seen ImageNet makes of images, without having been trained on any of them."""
+
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+_VERSION = "efficientnet-lite0"
+# Of the strides 2, 4, 8, 16 and 32.
+_STRIDE_16 = 3
+
+
+def imagenet_encoder(side: int, seed: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+    """What turns uint8 [n, side, side] into the features of each 16×16 pixels, float32 [n, side/16, side/16, 112].
+
+    On the processor and in float32 everywhere, so that what rests on them is the same with and without a GPU.
+    """
+    # Here alone, since they load Keras and its backend: seconds and hundreds of megabytes.
+    import keras  # noqa: PLC0415
+
+    from breast_ultrasound.network.device import Hardware, configure  # noqa: PLC0415
+    from breast_ultrasound.network.efficientnet import efficientnet_lite, load_imagenet  # noqa: PLC0415
+
+    configure(Hardware(device="cpu", precision="float32"), seed)
+    image = keras.Input((side, side, 1))
+    network = keras.Model(image, efficientnet_lite(image, _VERSION)[_STRIDE_16])
+    load_imagenet(network, _VERSION)
+    return lambda squares: np.asarray(network.predict_on_batch((squares[..., None].astype(np.float32) - 127) / 128))

@@ -1,0 +1,61 @@
+"""Trained networks on disk: the same bytes for the same weights, in float32 whatever they were trained in."""
+
+import json
+import zipfile
+from pathlib import Path
+
+import keras
+
+from breast_ultrasound.network.layers import BatchNormalization
+from breast_ultrasound.pipeline.errors import UserError
+
+# The earliest time that a zip entry can carry, and what stands for the date inside.
+_EPOCH = (1980, 1, 1, 0, 0, 0)
+
+
+MODELS = Path("models")
+
+
+def model_file(fold: int) -> Path:
+    """Where the network trained for a fold lies."""
+    return MODELS / f"fold-{fold}.keras"
+
+
+def save(network: keras.Model, path: Path) -> None:
+    """Write `network` as a .keras file without times or dates.
+
+    It holds layers of Keras alone: `keras.saving.load_model` opens it as any other, without this project.
+    """
+    _copy(network, {BatchNormalization: keras.layers.BatchNormalization}).save(path)
+    with zipfile.ZipFile(path) as archive:
+        entries = {name: archive.read(name) for name in sorted(archive.namelist())}
+    metadata = json.loads(entries["metadata.json"])
+    entries["metadata.json"] = json.dumps(metadata | {"date_saved": "1980-01-01@00:00:00"}).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in entries.items():
+            archive.writestr(zipfile.ZipInfo(name, _EPOCH), content)
+
+
+def load(path: Path) -> keras.Model:
+    """Read a network to compute in float32, normalising by the fused layer; UserError where there is none.
+
+    Whatever it was trained in: so do exported networks, and in bfloat16 some probabilities are 0.05 from theirs.
+    """
+    if not path.exists():
+        raise UserError(f"{path}: no trained network there. Make it with `uv run dvc repro`, or fetch it: `dvc pull`.")
+    try:
+        network = keras.saving.load_model(path, compile=False)
+    except (ValueError, OSError, KeyError) as error:
+        raise UserError(f"{path}: not a network that Keras {keras.__version__} can read ({error}).") from error
+    return _copy(network, {keras.layers.BatchNormalization: BatchNormalization})
+
+
+def _copy(network: keras.Model, replaced: dict[type[keras.Layer], type[keras.Layer]]) -> keras.Model:
+    """A copy of `network` in float32 with the same weights and other layers in place of those that are `replaced`."""
+
+    def copy(layer: keras.Layer) -> keras.Layer:
+        return replaced.get(type(layer), type(layer)).from_config({**layer.get_config(), "dtype": "float32"})
+
+    clone = keras.models.clone_model(network, clone_function=copy)
+    clone.set_weights(network.get_weights())
+    return clone

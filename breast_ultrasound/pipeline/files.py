@@ -1,0 +1,71 @@
+"""Outputs that appear whole or not at all."""
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from breast_ultrasound.pipeline.errors import UserError
+
+
+@contextlib.contextmanager
+def written_aside(target: Path) -> Iterator[Path]:
+    """Yield a path beside `target` to write a file or a folder to, and put it in place of `target` at the end.
+
+    Where the body raises, what it wrote is removed and what stood at `target` before stays as it was. UserError where
+    the disk is full or may not be written to.
+    """
+    # The suffix stays last: several writers choose their format by it.
+    aside = target.with_name(f".partial-{target.name}")
+    try:
+        with _failures_told(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _remove(aside)
+            yield aside
+            if target.is_dir():
+                _remove(target)
+            aside.replace(target)
+    finally:
+        _remove(aside)
+
+
+def append(path: Path, data: bytes) -> None:
+    """Add bytes to the end of a file. UserError where the disk is full or may not be written to."""
+    with _failures_told(path), path.open("ab") as file:
+        file.write(data)
+
+
+@contextlib.contextmanager
+def written_rows(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[NDArray[np.uint8]], None]]:
+    """Yield a function that adds rows to a .npy file, which the caller fills to uint8 `shape`.
+
+    Where the disk is full this is an error, while a memory map that is written to would crash.
+    """
+    with path.open("wb") as file:
+        np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
+
+        def add(rows: NDArray[np.uint8]) -> None:
+            file.write(np.ascontiguousarray(rows, np.uint8).tobytes())
+
+        yield add
+
+
+@contextlib.contextmanager
+def _failures_told(target: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        # Of a full disk the system doesn't tell which file was written.
+        raise UserError(
+            f"{target}: could not be written ({error}). Mend this and run the same command again."
+        ) from error
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path)
+    elif path.exists():
+        path.unlink()

@@ -1,0 +1,45 @@
+"""What a training leaves of itself: its curves, and the record of what ran where.
+
+DVC keeps it with the weights, so that a fold can be trained on one machine and evaluated on another; evaluate puts it
+into Git, where runs are compared.
+"""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from breast_ultrasound.pipeline.files import written_aside
+
+HISTORIES = Path("data/histories")
+IN_GIT = Path("metrics/train")
+RECORD = "record.json"
+
+
+def history(fold: int) -> Path:
+    """The folder into which a fold's training writes its curves and record."""
+    return HISTORIES / f"fold-{fold}"
+
+
+def put_into_git(run: Sequence[int]) -> None:
+    """Copy the curves and records of the folds that are run, and no others, to metrics/train."""
+    with written_aside(IN_GIT) as folder:
+        for fold in run:
+            shutil.copytree(history(fold), folder / history(fold).name)
+
+
+def read_record(fold: int) -> dict[str, Any]:
+    """Device, versions, images and number of weights of a fold's training."""
+    return json.loads((_kept(fold) / RECORD).read_text(encoding="utf-8"))
+
+
+def read_curve(fold: int, name: str) -> pd.Series:
+    """A figure by epoch, such as `val_lesion_dice`."""
+    return pd.read_csv(_kept(fold) / "plots" / "metrics" / f"{name}.tsv", sep="\t")[name]
+
+
+def _kept(fold: int) -> Path:
+    return IN_GIT / history(fold).name
