@@ -4,12 +4,12 @@
 
 Makes the images of each size (0.15 GB a thousand, in a temporary folder), audits them in a process of its own (0.2 GB a
 thousand more), and prints a line: images, seconds, of wall and of processor, peak memory, and recall and precision of
-the planted pairs: of images that repeat one frame, and of others that are of one sweep. Nothing else should run
-meanwhile; where something does, only the seconds of wall suffer.
+the planted pairs: of near-duplicates, and of other images that are of one sweep. Nothing else should run meanwhile;
+where something does, only the seconds of wall suffer.
 
 Drawing takes twice as long as the audit. So no more than `--drawn` images are drawn, and the others are these turned by
 a quarter, a half and three quarters. The audit compares frames as they stand, so that the four are strangers to one
-another, each turn with its own repeats and sweeps; mirror images are turned the other way round and stay mirror images.
+another, each turn with its own near-duplicates and sweeps; mirror images are turned the other way round and stay so.
 What this cannot show is how the frames of a larger data set would vary beyond those that are drawn. `--phantom` takes
 the first of the images that were drawn before, such as those in data/raw of a run on the phantom.
 """
@@ -66,12 +66,12 @@ def fill(raw: Path, images: int, drawn: int, phantom: Path | None) -> pd.DataFra
 
 
 def name(turns: int, case_id: str) -> str:
-    """The id of a turned case."""
+    """Return the id of a turned case."""
     return f"{case_id} turned {turns}"
 
 
 def turned(raw: Path, turns: int, drawn: tuple[Case, bool]) -> Case:
-    """A case turned by so many quarters, written beside it, given with whether it is a mirror image."""
+    """Write a case, which comes with whether it is a mirror image, turned by so many quarters, and return it."""
     case, mirrored = drawn
     around, own = -turns if mirrored else turns, name(turns, case.id)
     image = np.ascontiguousarray(np.rot90(read_grey(case.image), around))
@@ -83,15 +83,15 @@ def turned(raw: Path, turns: int, drawn: tuple[Case, bool]) -> Case:
 
 
 def pairs(groups: pd.Series) -> set[tuple[int, int]]:
-    """Pairs of rows with the same group."""
+    """Return the pairs of rows with the same group."""
     members = groups.groupby(groups).indices.values()
     return {(int(a), int(b)) for rows in members for a in rows for b in rows if a < b}
 
 
-def agreement(planted: set[tuple[int, int]], found: set[tuple[int, int]]) -> str:
-    """Recall and precision of the pairs that were found."""
-    both = len(planted & found)
-    return f"{len(planted)} pairs, recall {both / len(planted):.4f}, precision {both / len(found):.4f}"
+def agreement(planted: set[tuple[int, int]], detected: set[tuple[int, int]]) -> str:
+    """Describe recall and precision of the pairs that the audit detects."""
+    both = len(planted & detected)
+    return f"{len(planted)} pairs, recall {both / len(planted):.4f}, precision {both / len(detected):.4f}"
 
 
 def measure(images: int, drawn: int, phantom: Path | None, folder: Path) -> str:
@@ -106,14 +106,14 @@ def measure(images: int, drawn: int, phantom: Path | None, folder: Path) -> str:
     # The largest of the processes so far; sizes grow, so it is the one that just ended. KiB on Linux.
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     peak, processor = used.ru_maxrss / 2**20, used.ru_utime + used.ru_stime - before.ru_utime - before.ru_stime
-    found = pd.read_csv(folder / "data" / "groups.csv")
-    planted = truth.loc[found["id"]].reset_index(drop=True)
-    repeated, of_sweep = pairs(planted["frame"]), pairs(planted["sweep"])
-    repeats = agreement(repeated, pairs(found["frame"]))
-    sweeps = agreement(of_sweep - repeated, pairs(found["sweep"]) - repeated)
+    groups = pd.read_csv(folder / "data" / "groups.csv")
+    planted = truth.loc[groups["id"]].reset_index(drop=True)
+    duplicates, same_sweep = pairs(planted["frame"]), pairs(planted["sweep"])
+    near_duplicates = agreement(duplicates, pairs(groups["frame"]))
+    sweeps = agreement(same_sweep - duplicates, pairs(groups["sweep"]) - duplicates)
     return (
-        f"{len(found)} images: {seconds:.1f} s, {1000 * seconds / len(found):.1f} ms an image, {processor:.1f} s of "
-        f"processor, {peak:.2f} GiB; repeats: {repeats}; sweeps: {sweeps}"
+        f"{len(groups)} images: {seconds:.1f} s, {1000 * seconds / len(groups):.1f} ms an image, {processor:.1f} s of "
+        f"processor, {peak:.2f} GiB; near-duplicates: {near_duplicates}; sweeps: {sweeps}"
     )
 
 

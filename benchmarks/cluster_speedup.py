@@ -40,19 +40,19 @@ def keep_to(core: int) -> None:
 
 @contextlib.contextmanager
 def workers(count: int) -> Iterator[str]:
-    """The address of a cluster of so many workers in the working directory."""
+    """Yield the address of a cluster of so many workers in the working directory."""
     cluster: Any = LocalCluster(n_workers=count, threads_per_worker=1, dashboard_address=":0")
     with cluster:
         with Client(cluster) as client:
             # Imported before the clock starts, as in a cluster that stands.
-            client.run(lambda: __import__("breast_ultrasound.repeats.search"))
+            client.run(lambda: __import__("breast_ultrasound.auditing.search"))
             for core, worker in enumerate(client.scheduler_info()["workers"]):
                 client.run(keep_to, core, workers=[worker])
         yield cluster.scheduler_address
 
 
 def seconds(stage: str, address: str) -> float:
-    """How long a stage takes on a cluster."""
+    """Measure how long a stage takes on a cluster."""
     values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     if stage == WITHOUT_SWEEPS:
         values["audit"]["sweep"] = None

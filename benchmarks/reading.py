@@ -27,12 +27,11 @@ from numpy.typing import NDArray
 from breast_ultrasound.cases.letterbox import Letterbox
 from breast_ultrasound.cases.prepared import IMAGES, INDEX, MASKS, Prepared
 from breast_ultrasound.network import device
-from breast_ultrasound.network.unet import attention_unet
 from breast_ultrasound.pipeline.files import written_rows
 from breast_ultrasound.pipeline.params import load
 from breast_ultrasound.training.batches import Batches, as_fitted
-from breast_ultrasound.training.trainer import Trainer
-from stages.train import Params, optimizer
+from breast_ultrasound.training.fitting import build_trainer
+from stages.train import Params
 
 SIZE = 256
 WARM_UP = 8
@@ -40,7 +39,7 @@ KINDS = ("disk", "memory", "held up")
 
 
 class Mixed(Batches):
-    """Batches of each of KINDS in turn."""
+    """Batches that come as each of KINDS in turn."""
 
     held_up = 0.0
 
@@ -51,7 +50,7 @@ class Mixed(Batches):
 
 
 class Clock(keras.callbacks.Callback):
-    """The moments at which steps end."""
+    """A callback that notes when steps end."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -63,7 +62,7 @@ class Clock(keras.callbacks.Callback):
 
 
 def write_arrays(folder: Path, images: int) -> None:
-    """Prepared data of noise with a square lesion, as many images of SIZE."""
+    """Write prepared data: so many images of noise with a square lesion, SIZE pixels wide."""
     generator = np.random.default_rng(0)
     frames = generator.integers(0, 256, (64, SIZE, SIZE), np.uint8)
     mask = np.zeros((SIZE, SIZE), np.uint8)
@@ -82,7 +81,7 @@ def write_arrays(folder: Path, images: int) -> None:
 
 
 def set_cached(prepared: Prepared, folder: Path, rows: NDArray[np.int64]) -> None:
-    """Have some rows of the arrays in the system's page cache, and nothing else of them."""
+    """Put some rows of the arrays into the system's page cache, and nothing else of them."""
     for name in (IMAGES, MASKS):
         with (folder / name).open("rb") as file:
             os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
@@ -90,32 +89,21 @@ def set_cached(prepared: Prepared, folder: Path, rows: NDArray[np.int64]) -> Non
 
 
 def resident() -> dict[str, float]:
-    """MiB of this process in memory, of its own and of files."""
+    """Return the MiB of this process in memory, of its own and of files."""
     status = Path("/proc/self/status").read_text()
     return {kind: int(re.findall(rf"{kind}:\s*(\d+)", status)[0]) / 1024 for kind in ("RssAnon", "RssFile")}
 
 
 def from_disk() -> int:
-    """Bytes that the disk has given to this process so far."""
+    """Return the bytes that the disk has given to this process so far."""
     return int(re.findall(r"read_bytes: (\d+)", Path("/proc/self/io").read_text())[0])
-
-
-def trainer_of(loaded: Params, steps: int) -> Trainer:
-    """The network of params.yaml, to be trained for some steps."""
-    hardware = device.configure(loaded.hardware, loaded.seed)
-    trainer = Trainer(
-        attention_unet(SIZE, loaded.network, loaded.seed), loaded.augment, loaded.train.class_weight, loaded.seed
-    )
-    adam = optimizer(loaded.train, steps, hardware.precision)
-    trainer.compile(adam, jit_compile=keras.backend.backend() == "jax")
-    return trainer
 
 
 def measure_training(prepared: Prepared, folder: Path, steps: int) -> None:
     """Print images per second of each kind of step, what the disk gave, and the memory."""
-    loaded = load(Params)
-    batch = loaded.train.batch
-    trainer = trainer_of(loaded, steps)
+    params = load(Params)
+    batch, hardware = params.train.batch, device.configure(params.hardware, params.seed)
+    trainer = build_trainer(SIZE, params, steps, hardware.precision)
     drawn = np.random.default_rng(0).permutation(len(prepared.images))
     rows = drawn[: steps * batch]
 
@@ -131,9 +119,9 @@ def measure_training(prepared: Prepared, folder: Path, steps: int) -> None:
     before, given = resident(), from_disk()
     seconds = run(rows, half)
     given = (from_disk() - given) / np.count_nonzero(kinds == KINDS.index("disk")) / 2**20
-    found = [float(np.nanmedian(seconds[kinds == kind])) for kind in range(len(KINDS))]
-    for name, median in zip(KINDS, found, strict=True):
-        print(f"{name}: {batch / median:.1f} images/s, {found[KINDS.index('memory')] / median:.2f} of memory's")
+    medians = [float(np.nanmedian(seconds[kinds == kind])) for kind in range(len(KINDS))]
+    for name, median in zip(KINDS, medians, strict=True):
+        print(f"{name}: {batch / median:.1f} images/s, {medians[KINDS.index('memory')] / median:.2f} of memory's")
     print(f"held up by {half:.2f} s; the disk gave {given:.2f} MiB a step of that kind")
     print(", ".join(f"{kind} {value:.0f} MiB ({value - before[kind]:+.0f})" for kind, value in resident().items()))
 

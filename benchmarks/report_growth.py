@@ -49,12 +49,12 @@ def copy_run(fold: int, folder: Path) -> None:
 
 
 def renumber(case_id: str, copy: int) -> str:
-    """The id of a copy: `benign (5)` becomes `benign (2005)`."""
+    """Return the id of a copy: `benign (5)` becomes `benign (2005)`."""
     return re.sub(r"\d+", lambda number: str(int(number[0]) + STRIDE * copy), case_id)
 
 
 def plan(rows: pd.DataFrame, images: int) -> pd.DataFrame:
-    """The copies that make the test images so many: `original` id, number of the `copy`, new `id`."""
+    """Return the copies that make the test images so many: `original` id, number of the `copy`, new `id`."""
     originals = rows.loc[rows["subset"] == "test", "id"].to_numpy()
     number = np.arange(images - len(originals))
     copies = pd.DataFrame({"original": originals[number % len(originals)], "copy": 1 + number // len(originals)})

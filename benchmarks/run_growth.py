@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-CHANGES = {"data": {"source": "phantom", "archive": None}, "prepare": {"size": 128}, "train": {"epochs": 1}}
+CHANGES = {"data": {"sources": ["phantom"]}, "prepare": {"size": 128}, "train": {"epochs": 1}}
 
 
 def make_clone(folder: Path, images: int) -> None:
@@ -34,14 +34,14 @@ def make_clone(folder: Path, images: int) -> None:
 
 
 def stages(folder: Path) -> list[str]:
-    """The names of the stages, each after those that it needs."""
+    """Return the names of the stages, each after those that it needs."""
     command = [sys.executable, "-m", "dvc", "repro", "--dry", "--force"]
-    said = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
-    return [line.split("'")[1] for line in said.splitlines() if line.startswith("Running stage")]
+    printed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    return [line.split("'")[1] for line in printed.splitlines() if line.startswith("Running stage")]
 
 
 def measure(folder: Path, stage: str) -> str:
-    """Run a stage and say what it took."""
+    """Run a stage, and describe what it took."""
     command = [sys.executable, "-m", "dvc", "repro", "--single-item", stage]
     with (folder.parent / f"{folder.name}-{stage}.log").open("w") as log:
         start = time.perf_counter()
@@ -55,10 +55,10 @@ def measure(folder: Path, stage: str) -> str:
 
 
 def disk(folder: Path) -> str:
-    """MiB of each part of the data."""
+    """Describe the MiB of each part of the data."""
     parts = ["data/raw", "data/prepared", "data/predictions", ".dvc/cache", "metrics"]
-    said = subprocess.run(["du", "-sm", *parts], cwd=folder, capture_output=True, text=True, check=True).stdout
-    return "disk, MiB: " + ", ".join(" ".join(reversed(line.split("\t"))) for line in said.splitlines())
+    printed = subprocess.run(["du", "-sm", *parts], cwd=folder, capture_output=True, text=True, check=True).stdout
+    return "disk, MiB: " + ", ".join(" ".join(reversed(line.split("\t"))) for line in printed.splitlines())
 
 
 def main() -> None:

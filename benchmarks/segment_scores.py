@@ -1,7 +1,7 @@
 """How well `segment` does on the test images of the run that is checked out, from files to files.
 
     uv run python benchmarks/segment_scores.py --fold 0
-    uv run python benchmarks/segment_scores.py --fold 0 --model pretrained/attention-unet-busi.onnx
+    uv run python benchmarks/segment_scores.py --fold 0 --model breast_ultrasound/pretrained/attention-unet-busi.onnx
 
 Copies the images of a fold, which the network must not have been trained on, to a temporary folder, runs the command on
 it and scores the masks that it wrote by the rules of scoring/scores.py. Takes data/raw and data/folds.csv:
@@ -20,7 +20,7 @@ from breast_ultrasound.cases.folds import FOLDS
 from breast_ultrasound.cases.images import read_mask
 from breast_ultrasound.cases.raw import RAW, Case, read_cases, read_merged_mask
 from breast_ultrasound.pipeline.tables import read_table
-from breast_ultrasound.scoring.lesions import has_lesion, is_clean, is_lost
+from breast_ultrasound.scoring.lesions import has_lesion, is_empty, is_missed
 from breast_ultrasound.scoring.scores import add_scores, count
 
 
@@ -34,7 +34,7 @@ def segment(cases: list[Case], masks: Path, model: str | None) -> None:
 
 
 def score(case: Case, masks: Path) -> dict[str, int]:
-    """The pixel counts of a mask that was written."""
+    """Return the pixel counts of a mask that was written."""
     predicted = read_mask(masks / case.image.name)
     return count(predicted, read_merged_mask(case, *predicted.shape))
 
@@ -52,8 +52,12 @@ def main() -> None:
         segment(cases, Path(masks), arguments.model)
         scores = add_scores(pd.DataFrame([score(case, Path(masks)) for case in cases]))
     lesions = has_lesion(scores)
-    print(f"lesion Dice {scores.loc[lesions, 'dice'].mean():.3f}, {is_lost(scores)[lesions].mean():.1%} of them lost")
-    print(f"normal images left clean: {is_clean(scores)[~lesions].mean():.1%}; all images {scores['dice'].mean():.3f}")
+    print(
+        f"lesion Dice {scores.loc[lesions, 'dice'].mean():.3f}, {is_missed(scores)[lesions].mean():.1%} of them missed"
+    )
+    print(
+        f"specificity on normal images {is_empty(scores)[~lesions].mean():.1%}; all images {scores['dice'].mean():.3f}"
+    )
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
     uv run python benchmarks/segment_throughput.py --model models/attention-unet.onnx --images 200
     uv run python benchmarks/segment_throughput.py --peer peer-env/bin/python --peer-script peer_throughput.py
 
-The first line is the time from the start of the command to the mask of one PNG, the second that to be told of a name
+The first line is the time from the start of the command to the mask of one PNG, the second that to refuse a name
 that does not exist, each the best of three; the third is images per second of the whole command over `--images`
 phantoms, starting included. With --peer, a Python that has torch and monai, and --peer-script, a script that takes
 --net, --dtype, --size and --batch and prints a line of JSON with `infer_images_per_s`, what the peers' bare forward
@@ -23,7 +23,7 @@ from breast_ultrasound.sources.phantom import write_phantom
 
 
 def seconds(*command: str, ends: int = 0) -> float:
-    """How long a command takes that ends with an exit code."""
+    """Measure how long a command takes, which has to end with an exit code."""
     start = time.perf_counter()
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     took = time.perf_counter() - start
@@ -33,7 +33,7 @@ def seconds(*command: str, ends: int = 0) -> float:
 
 
 def peers(python: str, script: str, size: int) -> None:
-    """Print what the peers reach."""
+    """Print the images per second of the peers."""
     for net in ("same", "monai"):
         for dtype in ("f32", "bf16"):
             command = [python, script, "--net", net, "--dtype", dtype, "--size", str(size), "--batch", "8"]

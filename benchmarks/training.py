@@ -17,33 +17,28 @@ import subprocess
 import sys
 import time
 
-import keras
 import numpy as np
 
 from breast_ultrasound.cases.prepared import PREPARED, Prepared
 from breast_ultrasound.network import device
-from breast_ultrasound.network.unet import attention_unet
 from breast_ultrasound.pipeline.params import load
 from breast_ultrasound.training.batches import Batches, as_fitted
-from breast_ultrasound.training.trainer import Trainer
-from stages.train import Params, optimizer
+from breast_ultrasound.training.fitting import build_trainer
+from stages.train import Params
 
 ENCODERS = ("none", "efficientnet-lite0")
 PEERS = (("same", "f32"), ("monai", "f32"), ("same", "bf16"), ("monai", "bf16"))
 
 
 def images_per_second(encoder: str, steps: int) -> float:
-    """Images per second of training with an encoder, over a number of steps that follow as many to warm up."""
-    loaded = load(Params)
-    loaded = loaded.model_copy(update={"network": loaded.network.model_copy(update={"encoder": encoder})})
-    hardware = device.configure(loaded.hardware, loaded.seed)
+    """Measure images per second of training with an encoder, over some steps that follow as many to warm up."""
+    params = load(Params)
+    params = params.model_copy(update={"network": params.network.model_copy(update={"encoder": encoder})})
+    hardware = device.configure(params.hardware, params.seed)
     prepared = Prepared.open(PREPARED)
-    rows = np.arange(steps * loaded.train.batch) % len(prepared.images)
-    batches = as_fitted(Batches(prepared, rows, loaded.train.batch, seed=loaded.seed))
-    network = attention_unet(prepared.size, loaded.network, loaded.seed)
-    trainer = Trainer(network, loaded.augment, loaded.train.class_weight, loaded.seed)
-    adam = optimizer(loaded.train, 2 * steps, hardware.precision)
-    trainer.compile(adam, jit_compile=keras.backend.backend() == "jax")
+    rows = np.arange(steps * params.train.batch) % len(prepared.images)
+    batches = as_fitted(Batches(prepared, rows, params.train.batch, seed=params.seed))
+    trainer = build_trainer(prepared.size, params, 2 * steps, hardware.precision)
     trainer.fit(batches, epochs=1, shuffle=False, verbose=0)
     start = time.perf_counter()
     trainer.fit(batches, epochs=1, shuffle=False, verbose=0)
@@ -51,7 +46,7 @@ def images_per_second(encoder: str, steps: int) -> float:
 
 
 def last_line(*command: str) -> str:
-    """The last line that a command prints, which has to succeed."""
+    """Return the last line that a command prints, which has to succeed."""
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         sys.exit(done.stderr)
@@ -59,15 +54,15 @@ def last_line(*command: str) -> str:
 
 
 def measure(arguments: argparse.Namespace) -> dict[str, float]:
-    """One round: images per second of each network."""
+    """Measure images per second of each network, once."""
     own = [sys.executable, __file__, "--steps", str(arguments.steps), "--encoder"]
-    found = {f"here, encoder {encoder}": float(last_line(*own, encoder)) for encoder in ENCODERS}
+    rates = {f"here, encoder {encoder}": float(last_line(*own, encoder)) for encoder in ENCODERS}
     if arguments.peer:
         grid = ["--size", str(Prepared.open(PREPARED).size), "--batch", str(load(Params).train.batch)]
         for net, dtype in PEERS:
             command = [arguments.peer, arguments.peer_script, "--net", net, "--dtype", dtype, *grid]
-            found[f"{net}, {dtype}"] = json.loads(last_line(*command))["train_images_per_s"]
-    return found
+            rates[f"{net}, {dtype}"] = json.loads(last_line(*command))["train_images_per_s"]
+    return rates
 
 
 def main() -> None:
@@ -84,7 +79,7 @@ def main() -> None:
         return
     rounds = [measure(arguments) for _ in range(arguments.rounds)]
     for name in rounds[0]:
-        rates = [found[name] for found in rounds]
+        rates = [measured[name] for measured in rounds]
         print(f"{name}: {statistics.median(rates):.1f} images/s ({min(rates):.1f} to {max(rates):.1f})")
 
 

@@ -1,66 +1,56 @@
-"""Fit each fold's post-processing on its validation images, and score validation and test on the native grid.
+"""Fit each fold's post-processing on validation images, and score validation and test on the native grid.
 
-Writes metrics/postprocess.json (what was fitted), metrics/scores.csv (a row an image before and after post-processing),
-metrics/other_scanners.csv (the same counts of the validation images as other scanners might have shown them), and from
-these tables alone metrics/figures.json (every figure with its interval) and metrics/summary.json (the few that runs are
-compared by); metrics/plots holds the tables that are drawn, metrics/train the curves of the trainings. Scores and the
-rule for empty masks: scoring/scores.py. Post-processing: answers/postprocess.py. What is fitted:
-answers/fitting.py. Kinds of error: scoring/error_kinds.py.
+Writes metrics/postprocess.json (what was fitted), metrics/scores.csv (two rows an image, before and after
+post-processing), metrics/domain_shift.csv (the pixel counts of the validation images under each domain shift), and from
+these two tables alone metrics/figures.json (every figure with its interval) and metrics/summary.json (the few figures
+that runs are compared by); metrics/plots holds the tables that are drawn, metrics/train the curves of the trainings.
+Scores and the rule for empty masks: scoring/scores.py. Post-processing: answers/postprocess.py. What is fitted on which
+images: answers/cross_fitting.py. Kinds of error: scoring/error_kinds.py.
 """
 
-import functools
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 from pydantic import Field
 
-from breast_ultrasound.answers.answer import ALL, POSTPROCESS, Fitted, read_fitted
-from breast_ultrasound.answers.fitting import fit_estimate, fit_steps, fit_temperature, utility
-from breast_ultrasound.answers.postprocess import Steps
-from breast_ultrasound.answers.predictions import (
-    PREDICTIONS,
-    PROBABILITY,
-    Prediction,
-    class_logits,
-    map_predictions,
-    predictions,
-    read_rows,
-)
+from breast_ultrasound.answers.answer import POSTPROCESS, Postprocessing, read_postprocessing
+from breast_ultrasound.answers.cross_fitting import Choice, fit_all
+from breast_ultrasound.answers.predictions import PREDICTIONS, PredictedFold, map_predictions, predictions
+from breast_ultrasound.answers.rows import count_shifted, score, tabulate
+from breast_ultrasound.answers.validation import read_validation
+from breast_ultrasound.cases.domain_shifts import DOMAIN_SHIFTS
 from breast_ultrasound.cases.folds import FOLDS, GROUPS, Run, remove_other_folds
-from breast_ultrasound.cases.prepared import PREPARED, Prepared, letterboxes
-from breast_ultrasound.cases.raw import RAW, Case, read_cases
-from breast_ultrasound.cases.scanners import SCANNERS
-from breast_ultrasound.pipeline.arrays import Grey
-from breast_ultrasound.pipeline.engine import map_on_all_cores
+from breast_ultrasound.cases.prepared import PREPARED, Prepared
+from breast_ultrasound.cases.raw import RAW, read_cases
 from breast_ultrasound.pipeline.errors import command
-from breast_ultrasound.pipeline.files import written_aside
+from breast_ultrasound.pipeline.files import atomic_write
 from breast_ultrasound.pipeline.params import Between, NotNegative, Section, Seed, Shares, Switch, load
 from breast_ultrasound.pipeline.tables import read_table
-from breast_ultrasound.scoring import figures
-from breast_ultrasound.scoring.figures import FIGURES, PER_IMAGE, PLOTS
+from breast_ultrasound.scoring.figures import FIGURES, PER_IMAGE, headline, summarise_run
 from breast_ultrasound.scoring.intervals import Intervals
-from breast_ultrasound.scoring.lesions import has_lesion
 from breast_ultrasound.scoring.paired import PairedTest
-from breast_ultrasound.scoring.rows import Levels, score, tabulate
-from breast_ultrasound.scoring.scores import add_scores, count, dice
+from breast_ultrasound.scoring.pixels import Levels, calibration_error
+from breast_ultrasound.scoring.plots import PLOTS, plot_tables
+from breast_ultrasound.scoring.scores import add_scores
 from breast_ultrasound.training.history import HISTORIES, put_into_git
 
 SUMMARY = Path("metrics/summary.json")
-OTHER_SCANNERS = Path("metrics/other_scanners.csv")
+DOMAIN_SHIFT_COUNTS = Path("metrics/domain_shift.csv")
 
 
 class Postprocess(Section):
-    """Values tried for each step from a probability to a mask, in the order of the steps."""
+    """Values to try for each step from a probability to a mask, in the order of the fit."""
 
-    smooth: Shares
+    image_probability: Shares
     threshold: Annotated[tuple[Between, ...], Field(strict=False, min_length=1)]
+    smooth: Shares
     relative: Shares
     peak: Shares
     opening: Shares
@@ -69,13 +59,12 @@ class Postprocess(Section):
     part_area: Shares
     largest_only: Switch
     evidence: Shares
-    chance: Shares
 
 
 class Evaluate(Section):
-    """Fitting."""
+    """The weight of a missed lesion in fitting."""
 
-    lost_lesion: NotNegative
+    missed_lesion: NotNegative
 
 
 class Params(Section):
@@ -89,193 +78,84 @@ class Params(Section):
 
 
 @dataclass(frozen=True)
-class Validation:
-    """One network's validation images, on the prepared grid without its padding.
+class Fold:
+    """A fold that is run: its predictions and the post-processing of its test images."""
 
-    `images` holds the probability and the true mask, 0/1, of each, uint8 [height, width] that stay in their files; the
-    other fields its group, its class as the place in CLASSES, and its class logits [n, 3], or [n, 0] of a network
-    without a class head.
-    """
+    number: int
+    predicted: PredictedFold
+    postprocessing: Postprocessing
 
-    images: list[tuple[Grey, Grey]]
-    groups: NDArray[np.int64]
-    classes: NDArray[np.int64]
-    logits: NDArray[np.float64]
+    def score(self, audit: pd.DataFrame) -> tuple[pd.DataFrame, Levels]:
+        """Score the validation and test images, and count the test pixels [2, 256] of each level of probability."""
+        work, label = partial(score, self.postprocessing), f"score fold {self.number}"
+        scores, levels = tabulate(map_predictions(work, self.predicted, ["validation", "test"], label))
+        scores = scores.merge(audit[["id", "group", "marks"]], on="id", validate="many_to_one")
+        scores.insert(0, "fold", self.number)
+        return scores, levels["test"]
 
-    @classmethod
-    def read(cls, fold: int, prepared: Prepared, audit: pd.DataFrame) -> "Validation":
-        """Read those of the network that tests `fold`."""
-        rows = read_rows(predictions(fold)).query("subset == 'validation'")
-        where = prepared.index.reset_index().set_index("id")["index"].loc[rows["id"]].to_numpy()
-        probability = np.load(predictions(fold) / PROBABILITY, mmap_mode="r")
-        images = [
-            (box.content(probability[row]), box.content(prepared.masks[place]))
-            for row, place, box in zip(rows.index, where, letterboxes(prepared.index.iloc[where]), strict=True)
-        ]
-        groups = audit.set_index("id")["group"].loc[rows["id"]].to_numpy()
-        return cls(images, groups, prepared.classes[where], class_logits(rows))
-
-    def answers(self, fitted: Fitted) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Of each image the Dice [n] of its mask, and the Dice to be expected [n]."""
-
-        def answer(image: int) -> tuple[float, float]:
-            probability, truth = self.images[image]
-            found = fitted.answer(probability, self.logits[image])
-            counts = count(found.mask, truth > 0)
-            return float(dice(*(np.array(counts[name]) for name in ("tp", "fp", "fn")))), found.dice
-
-        reached, expected = zip(*map_on_all_cores(answer, range(len(self.images))), strict=True)
-        return np.array(reached), np.array(expected)
-
-    def worth(self, fitted: Fitted, lost_lesion: float) -> NDArray[np.float64]:
-        """What the mask of each image is worth [n]."""
-        lesion = np.array([truth.any() for _, truth in self.images])
-        return utility(self.answers(fitted)[0], lesion, lost_lesion)
+    def count_shifted(self, audit: pd.DataFrame) -> pd.DataFrame:
+        """Count the pixels of the validation images under each domain shift."""
+        work, label = partial(count_shifted, self.postprocessing), f"score fold {self.number}, domain shift"
+        table = pd.DataFrame(chain.from_iterable(map_predictions(work, self.predicted, DOMAIN_SHIFTS, label)))
+        return table.merge(audit[["id", "group"]], on="id", validate="many_to_one").assign(fold=self.number)
 
 
-def pools(run: Sequence[int], folds: int) -> dict[int, list[int]]:
-    """For each fold of `run` the networks, by the fold that they test, on whose validation images to fit.
-
-    They are all but the one that has the fold's own test images among them.
-    """
-    return {fold: [other for other in run if (other + 1) % folds != fold] for fold in run}
-
-
-def fit_all(networks: dict[int, Validation], folds: int, loaded: Params, test: PairedTest) -> dict[str, Any]:
-    """What is fitted for each fold's test images and for new images, by the name of the entry.
-
-    Each network's classes are calibrated by its own validation images, and masks by those of several networks.
-    """
-    bare = {fold: Fitted(temperature=fit_temperature(of.logits, of.classes)) for fold, of in networks.items()}
-    logits, classes = (
-        np.concatenate([getattr(of, name) for of in networks.values()]) for name in ("logits", "classes")
-    )
-
-    @functools.cache
-    def worth(fold: int, steps: Steps) -> NDArray[np.float64]:
-        return networks[fold].worth(replace(bare[fold], steps=steps), loaded.evaluate.lost_lesion)
-
-    def fit(pool: Sequence[int], temperature: float) -> dict[str, Any]:
-        groups = np.concatenate([networks[fold].groups for fold in pool])
-
-        def worths(steps: Steps) -> NDArray[np.float64]:
-            return np.concatenate([worth(fold, steps) for fold in pool])
-
-        steps = fit_steps(
-            loaded.postprocess.model_dump(),
-            worths,
-            lambda gained: test.mean(gained, groups).verdict == "more than noise",
-        )
-        answers = [networks[fold].answers(replace(bare[fold], steps=steps)) for fold in pool]
-        reached, agreements = (np.concatenate(values) for values in zip(*answers, strict=True))
-        told = {"before": worths(Steps()).mean(), "after": worths(steps).mean()}
-        fitted = Fitted(steps, temperature, fit_estimate(agreements, reached)).to_json()
-        fitted["validation_images"] = len(reached)
-        return fitted | {f"validation_{name}": round(float(value), 4) for name, value in told.items()}
-
-    of_fold = pools(list(networks), folds)
-    fitted = {f"fold-{fold}": fit(pool, bare[fold].temperature) for fold, pool in of_fold.items()}
-    return fitted | {ALL: fit(list(networks), fit_temperature(logits, classes))}
-
-
-def evaluate_fold(
-    fold: int, fitted: Fitted, cases: Sequence[Case], index: pd.DataFrame, audit: pd.DataFrame
-) -> tuple[pd.DataFrame, Levels]:
-    """The scores of a fold's validation and test images, and the test pixels [2, 256] of each level."""
-    subsets, folder, label = ["validation", "test"], predictions(fold), f"score fold {fold}"
-    scores, levels = tabulate(map_predictions(partial(score, fitted), folder, subsets, cases, index, label))
-    scores = scores.merge(audit[["id", "group", "marks"]], on="id", validate="many_to_one")
-    scores.insert(0, "fold", fold)
-    return scores, levels["test"]
-
-
-def count_changed(fitted: Fitted, prediction: Prediction) -> list[dict[str, Any]]:
-    """Two rows of counts, before and after post-processing, of an image as another scanner might have shown it."""
-    image = {"scanner": prediction.subset, "id": prediction.case.id, "class": prediction.case.cls}
-    masks = {
-        stage: replace(fitted, steps=steps).answer(prediction.probability, prediction.logits).mask
-        for stage, steps in (("before", Steps()), ("after", fitted.steps))
-    }
-    return [image | {"stage": stage} | count(mask, prediction.truth) for stage, mask in masks.items()]
-
-
-def evaluate_changed(
-    fold: int, fitted: Fitted, cases: Sequence[Case], index: pd.DataFrame, audit: pd.DataFrame
-) -> pd.DataFrame:
-    """The counts of a fold's validation images as other scanners might have shown them."""
-    work, label = partial(count_changed, fitted), f"score fold {fold}, other scanners"
-    counted = map_predictions(work, predictions(fold), SCANNERS, cases, index, label)
-    table = pd.DataFrame([row for rows in counted for row in rows])
-    return table.merge(audit[["id", "group"]], on="id", validate="many_to_one").assign(fold=fold)
-
-
-def plots(tested: pd.DataFrame, levels: Levels, folder: Path) -> float:
-    """Write the tables that are drawn, of the test images, and return the expected calibration error."""
-    folder.mkdir()
-    before, after = (tested[tested["stage"] == stage].reset_index(drop=True) for stage in ("before", "after"))
-    bins, error = figures.reliability(*levels)
-    by_size = after.loc[has_lesion(after), ["id", "class", "lesion_share", "dice"]].round(4)
-    tables = {
-        "precision_recall": figures.precision_recall(*levels),
-        "reliability": bins,
-        "dice_by_size": by_size,
-        "dice_distribution": figures.dice_distribution(after),
-        "error_kinds": pd.DataFrame({"before": before["kind"], "after": after["kind"]}),
-    }
-    for name, table in tables.items():
-        table.to_csv(folder / f"{name}.csv", index=False)
-    return error
-
-
-def figures_by_subset(scores: pd.DataFrame, changed: pd.DataFrame, test: PairedTest) -> dict[str, Any]:
-    """Every figure of the validation and of the test images, all folds together, and each fold's headline on test.
-
-    `changed` are the counts of the validation images as other scanners might have shown them.
-    """
-    found = {subset: figures.summarise(scores[scores["subset"] == subset], test) for subset in ("validation", "test")}
-    tested = scores[scores["subset"] == "test"]
-    folds = {f"fold-{fold}": figures.headline(figures.summarise(group, test)) for fold, group in tested.groupby("fold")}
-    scanners = {scanner: figures.before_and_after(group, test) for scanner, group in changed.groupby("scanner")}
-    return found | {"test by fold": folds, "validation as by other scanners": scanners}
+def fit(loaded: Params, prepared: Prepared, audit: pd.DataFrame, test: PairedTest) -> dict[str, Any]:
+    """Fit the post-processing of every fold, and of new images, on validation images."""
+    networks = {fold: read_validation(fold, prepared, audit) for fold in loaded.split.run}
+    choice = Choice(loaded.postprocess.model_dump(), loaded.evaluate.missed_lesion, test)
+    return fit_all(networks, int(read_table(FOLDS)["fold"].max()) + 1, choice)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a file for people and programs."""
-    with written_aside(path) as aside:
+    """Write a JSON file that people can read."""
+    with atomic_write(path) as aside:
         aside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write a row an image, from which alone the figures are made."""
-    with written_aside(path) as aside:
-        table.to_csv(aside, index=False, float_format="%.6f")
+def write_tables(path: Path, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:
+    """Write the tables of all folds as one, and read it back, so that figures follow from the file alone."""
+    with atomic_write(path) as aside:
+        pd.concat(tables).to_csv(aside, index=False, float_format="%.6f")
+    return read_table(path)
+
+
+def write_plots(scores: pd.DataFrame, levels: Levels) -> None:
+    """Write the tables that are drawn, of the test images."""
+    with atomic_write(PLOTS) as folder:
+        folder.mkdir()
+        for name, table in plot_tables(scores[scores["subset"] == "test"], levels).items():
+            table.to_csv(folder / f"{name}.csv", index=False)
 
 
 @command
 def main() -> None:
-    """Evaluate all folds that were run."""
+    """Evaluate all folds that are run."""
     loaded = load(Params)
     for folder in (PREDICTIONS, HISTORIES):
         remove_other_folds(folder, loaded.split.run)
     put_into_git(loaded.split.run)
     prepared, cases, audit = Prepared.open(PREPARED), read_cases(RAW), read_table(GROUPS)
     test = PairedTest(loaded.intervals.draws, loaded.intervals.confidence, loaded.seed)
-    folds = read_table(FOLDS)["fold"].max() + 1
-    networks = {fold: Validation.read(fold, prepared, audit) for fold in loaded.split.run}
-    write_json(POSTPROCESS, fit_all(networks, folds, loaded, test))
-    fitted = {fold: read_fitted(POSTPROCESS, f"fold-{fold}") for fold in loaded.split.run}
-    results = [evaluate_fold(fold, found, cases, prepared.index, audit) for fold, found in fitted.items()]
-    write_table(PER_IMAGE, pd.concat([scores for scores, _ in results]))
-    changed = [evaluate_changed(fold, found, cases, prepared.index, audit) for fold, found in fitted.items()]
-    write_table(OTHER_SCANNERS, pd.concat(changed))
-    scores = read_table(PER_IMAGE)
-    with written_aside(PLOTS) as folder:
-        error = plots(scores[scores["subset"] == "test"], np.sum([levels for _, levels in results], axis=0), folder)
-    found = figures_by_subset(scores, add_scores(read_table(OTHER_SCANNERS)), test)
-    found["test"]["calibration error"] = error
-    write_json(FIGURES, found)
+    write_json(POSTPROCESS, fit(loaded, prepared, audit, test))
+    folds = [
+        Fold(
+            fold,
+            PredictedFold(predictions(fold), cases, prepared.index),
+            read_postprocessing(POSTPROCESS, f"fold-{fold}"),
+        )
+        for fold in loaded.split.run
+    ]
+    results = [fold.score(audit) for fold in folds]
+    levels = np.sum([test_levels for _, test_levels in results], axis=0)
+    scores = write_tables(PER_IMAGE, [table for table, _ in results])
+    shifted = write_tables(DOMAIN_SHIFT_COUNTS, [fold.count_shifted(audit) for fold in folds])
+    write_plots(scores, levels)
+    figures = summarise_run(scores, add_scores(shifted), test)
+    figures["test"]["calibration error"] = calibration_error(levels)
+    write_json(FIGURES, figures)
     # Short names, since `dvc exp show` makes a column of each.
-    write_json(SUMMARY, {"val": figures.headline(found["validation"]), "test": figures.headline(found["test"])})
+    write_json(SUMMARY, {"val": headline(figures["validation"]), "test": headline(figures["test"])})
 
 
 if __name__ == "__main__":

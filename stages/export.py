@@ -1,9 +1,10 @@
 """Write the trained network as one file that needs no Keras: `python -m stages.export --format onnx`.
 
-models/attention-unet.onnx takes grey values uint8 [n, size, size] and gives `probability` [n, size, size] and, with a
-class head, `class_probability` [n, 3]: the mean of all folds that are run, with the mirror image as `predict` has it.
-Its metadata holds what makes masks of these (inference/card.py). metrics/export/onnx.json proves it: how far the
-file lies, on the test images, from what the stage `predict` wrote. Beyond `export.bound` the stage fails.
+models/attention-unet.onnx takes grey values uint8 [n, size, size] and returns `probability` [n, size, size] and, with a
+class head, `class_probability` [n, 3]: the mean of all folds that are run (network/ensemble.py). Its metadata are what
+it takes to make masks of these (inference/card.py). metrics/export/onnx.json proves it: how far the file is, on the
+test images, from what the stage `predict` wrote and, of several networks, from their mean in Keras. Beyond
+`export.bound` the stage fails.
 """
 
 import argparse
@@ -12,43 +13,50 @@ import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import keras
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 
-from breast_ultrasound.answers.answer import POSTPROCESS, Fitted
+from breast_ultrasound.answers.answer import POSTPROCESS, Postprocessing
 from breast_ultrasound.answers.calibration import class_probabilities
 from breast_ultrasound.answers.predictions import PROBABILITY, class_logits, predictions, read_rows
 from breast_ultrasound.cases.classes import CLASSES
 from breast_ultrasound.cases.folds import Run
 from breast_ultrasound.cases.letterbox import Letterbox
 from breast_ultrasound.cases.prepared import PREPARED, Prepared, letterboxes
-from breast_ultrasound.exporting.conversion import averaged, write_litert, write_onnx
+from breast_ultrasound.exporting.conversion import portable, write_litert, write_onnx
 from breast_ultrasound.exporting.litert import litert_predict
 from breast_ultrasound.inference.card import Card, pooled
 from breast_ultrasound.inference.exported import digest, open_network
+from breast_ultrasound.inference.output import Output
 from breast_ultrasound.network import model_files
+from breast_ultrasound.network.ensemble import ensemble_mean, predict_mean
 from breast_ultrasound.network.inference import Predict
-from breast_ultrasound.network.unet import CLASS_LOGITS
+from breast_ultrasound.network.unet import CLASS_OUTPUT
 from breast_ultrasound.pipeline.arrays import Grey
 from breast_ultrasound.pipeline.engine import map_on_all_cores
 from breast_ultrasound.pipeline.errors import UserError, command
-from breast_ultrasound.pipeline.files import written_aside
+from breast_ultrasound.pipeline.files import atomic_write
 from breast_ultrasound.pipeline.params import Between, Section, load
+
+if TYPE_CHECKING:
+    import keras
 
 NAME = "attention-unet"
 
+# Images that Keras predicts at once by all networks.
+_BATCH = 8
+
 Format = Literal["onnx", "tflite"]
-Answer = tuple[Grey, NDArray[Any]]
+# From an image on the grid, uint8 [size, size], to the output of a file.
+Compute = Callable[[Grey], Output]
 
 
 class Source(Section, extra="ignore"):
-    """Where the images came from."""
+    """The origin of the images."""
 
-    source: str
+    sources: Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class Export(Section):
@@ -60,7 +68,7 @@ class Export(Section):
 
 
 class Params(Section):
-    """What this stage reads of params.yaml."""
+    """The keys of params.yaml that this stage reads."""
 
     data: Source
     split: Run
@@ -70,93 +78,112 @@ class Params(Section):
 
 @dataclass(frozen=True)
 class Expected:
-    """A test image on the grid, uint8 [size, size], where it lies there, and what the stage `predict` wrote of it."""
+    """A test image on the grid, uint8 [size, size], its letterbox, and the output that a file should have for it."""
 
-    square: Grey
+    grid: Grey
     box: Letterbox
-    answer: Answer
+    output: Output
 
 
-def predicted(fold: int, prepared: Prepared, divisor: float) -> Iterator[Expected]:
-    """A fold's test images, their class probabilities calibrated by `divisor`."""
-    table = read_rows(predictions(fold))
+@dataclass(frozen=True)
+class Exporter:
+    """How networks become a file, and how the file is opened to compute."""
+
+    format: Format
+    card: Card
+    half: bool
+
+    def write(self, networks: "Sequence[keras.Model]", path: Path) -> None:
+        """Write the mean of networks to a file."""
+        writer = write_onnx if self.format == "onnx" else write_litert
+        temperature = self.card.postprocessing.temperature
+        mean = ensemble_mean([portable(network) for network in networks], self.card.mirror, temperature)
+        writer(mean, self.card, self.half, path)
+
+    def open(self, path: Path) -> Compute:
+        """Return the function that a file computes."""
+        return open_network(path).predict if self.format == "onnx" else litert_predict(path)
+
+
+def read_predicted(fold: int, prepared: Prepared, temperature: float) -> Iterator[Expected]:
+    """Yield a fold's test images with what the stage `predict` wrote of them, the classes calibrated."""
+    rows = read_rows(predictions(fold))
     probability = np.load(predictions(fold) / PROBABILITY, mmap_mode="r")
-    classes = class_probabilities(class_logits(table), divisor)
-    for row in np.flatnonzero(table["subset"] == "test"):
-        place = int(np.flatnonzero(prepared.index["id"] == table["id"][row])[0])
+    classes = class_probabilities(class_logits(rows), temperature)
+    for row in np.flatnonzero(rows["subset"] == "test"):
+        place = int(np.flatnonzero(prepared.index["id"] == rows["id"][row])[0])
         (box,) = letterboxes(prepared.index.iloc[[place]])
-        yield Expected(prepared.images[place], box, (probability[row], classes[row]))
+        yield Expected(prepared.images[place], box, Output(probability[row], classes[row]))
 
 
-def differences(
-    answer: Callable[[Grey], Answer], expected: Callable[[Expected], Answer], images: Iterable[Expected], fitted: Fitted
-) -> dict[str, float]:
-    """How far answers lie from those expected: the largest differences of two probabilities, and the pixels of the
-    images' own grids whose mask is another one.
+def predict_again(ensemble: "keras.Model", images: Sequence[Expected]) -> Iterator[Expected]:
+    """Yield images with the output of the mean of several networks, computed by Keras, in place of their own."""
+    for start in range(0, len(images), _BATCH):
+        batch = images[start : start + _BATCH]
+        probability, classes = predict_mean(ensemble, np.stack([image.grid for image in batch]))
+        for image, output in zip(batch, map(Output, probability, classes), strict=True):
+            yield Expected(image.grid, image.box, output)
+
+
+def differences(compute: Compute, images: Iterable[Expected], postprocessing: Postprocessing) -> dict[str, float]:
+    """Return how far a file's outputs are from those expected.
+
+    These are the largest differences of two probabilities, and the number of pixels, of all pixels of the native grids,
+    whose mask changes.
     """
 
     def compare(image: Expected) -> tuple[float, float, int, int]:
-        told = answer(image.square), expected(image)
-        (probability, classes), (right, classes_right) = told
-        far = np.abs(probability.astype(int) - right).max() / 255
-        masks = [fitted.judge(image.box.image_out(found), shares).mask for found, shares in told]
-        return far, np.abs(classes - classes_right).max(initial=0), np.sum(masks[0] != masks[1]), masks[0].size
+        outputs = compute(image.grid), image.output
+        far = np.abs(outputs[0].probability.astype(int) - outputs[1].probability).max() / 255
+        far_classes = np.abs(outputs[0].class_probabilities - outputs[1].class_probabilities).max(initial=0)
+        mask, expected = (
+            postprocessing.answer_calibrated(image.box.to_native(output.probability), output.class_probabilities).mask
+            for output in outputs
+        )
+        return far, far_classes, np.sum(mask != expected), mask.size
 
-    found = np.array(list(map_on_all_cores(compare, images, "prove")))
-    far, classes_far = found[:, :2].max(axis=0).round(4).tolist()
-    changed, pixels = found[:, 2:].sum(axis=0).astype(int).tolist()
+    compared = np.array(list(map_on_all_cores(compare, images, "prove")))
+    far, far_classes = compared[:, :2].max(axis=0).round(4).tolist()
+    changed, pixels = compared[:, 2:].sum(axis=0).astype(int).tolist()
     return {
-        "images": len(found),
+        "images": len(compared),
         "probability": far,
-        "class_probability": classes_far,
+        "class_probability": far_classes,
         "mask_pixels_changed": changed,
         "mask_pixels": pixels,
     }
 
 
-def mean_of(answers: Sequence[Callable[[Grey], Answer]], square: Grey) -> Answer:
-    """The mean of several answers for uint8 [size, size], the probabilities rounded to steps of 1/255 as each is."""
-    probabilities, classes = zip(*(answer(square) for answer in answers), strict=True)
-    return np.mean(probabilities, axis=0).round().astype(np.uint8), np.mean(classes, axis=0)
+def prove(exporter: Exporter, networks: "dict[int, keras.Model]", file: Path) -> dict[str, dict[str, float]]:
+    """Return how far exported networks are from Keras on the test images: each fold's on its own, and their mean.
 
-
-def prove(
-    write: Callable[[Sequence[keras.Model], Path], None],
-    read: Callable[[Path], Callable[[Grey], Answer]],
-    file: Path,
-    networks: dict[int, keras.Model],
-    card: Card,
-) -> dict[str, dict[str, float]]:
-    """How far what was written lies from what the networks say of the test images.
-
-    Each fold's network, written alone as the file was, against what `predict` wrote; and the file, where it holds
-    several, against the mean of these.
+    Each fold's network, exported alone as the file was, is compared with what the stage `predict` wrote, and a file of
+    several networks with their mean in Keras.
     """
-    prepared, divisor = Prepared.open(PREPARED), card.fitted.temperature
-    found, answers = {}, []
+    postprocessing = exporter.card.postprocessing
+    prepared, temperature = Prepared.open(PREPARED), postprocessing.temperature
+    proof = {}
     with tempfile.TemporaryDirectory() as folder:
         for fold, network in networks.items():
             alone = file if len(networks) == 1 else Path(folder) / f"fold-{fold}{file.suffix}"
             if alone != file:
-                write([network], alone)
-            answers.append(read(alone))
-            images = predicted(fold, prepared, divisor)
-            found[f"fold-{fold}"] = differences(answers[-1], lambda image: image.answer, images, card.fitted)
-        if len(networks) > 1:
-            images = (image for fold in networks for image in predicted(fold, prepared, divisor))
-            found["average"] = differences(
-                read(file), lambda image: mean_of(answers, image.square), images, card.fitted
-            )
-    return found
+                exporter.write([network], alone)
+            images = read_predicted(fold, prepared, temperature)
+            proof[f"fold-{fold}"] = differences(exporter.open(alone), images, postprocessing)
+    if len(networks) > 1:
+        mean = ensemble_mean(list(networks.values()), exporter.card.mirror, temperature)
+        images = [image for fold in networks for image in read_predicted(fold, prepared, temperature)]
+        proof["average"] = differences(exporter.open(file), predict_again(mean, images), postprocessing)
+    return proof
 
 
-def check(found: dict[str, dict[str, float]], bound: float) -> None:
-    """UserError where two probabilities differ by more than `bound`."""
-    for name, figures in found.items():
+def check(proof: dict[str, dict[str, float]], bound: float) -> None:
+    """UserError if two probabilities differ by more than `bound`."""
+    for name, figures in proof.items():
         largest = max(figures["probability"], figures["class_probability"])
         if largest > bound:
             raise UserError(
-                f"{name}: the exported network's probabilities differ from those of `predict` by {largest}, more than "
+                f"{name}: the exported network's probabilities differ from those of Keras by {largest}, more than "
                 f"export.bound ({bound}). Set export.weights to float32; if that is not enough, raise export.bound."
             )
 
@@ -167,39 +194,34 @@ def _read_format() -> Format:
     return parser.parse_args().format
 
 
+def make_card(params: Params, network: "keras.Model") -> Card:
+    """Return the card of the exported file; `network` is one of those in it."""
+    return Card(
+        name=NAME,
+        data=", ".join(params.data.sources),
+        folds=params.split.run,
+        size=network.input_shape[1],
+        mirror=params.predict.mirror,
+        classes=CLASSES if CLASS_OUTPUT in network.output else (),
+        postprocess=pooled(json.loads(POSTPROCESS.read_text())),
+    )
+
+
 @command
 def main() -> None:
-    """Export the network of all folds that were run, in one format."""
+    """Export the network of all folds that are run, in one format."""
     suffix = _read_format()
-    loaded = load(Params)
-    networks = {fold: model_files.load(model_files.model_file(fold)) for fold in loaded.split.run}
-    first = next(iter(networks.values()))
-    entry = pooled(json.loads(POSTPROCESS.read_text()))
-    card = Card(
-        name=NAME,
-        data=loaded.data.source,
-        folds=loaded.split.run,
-        size=first.input_shape[1],
-        mirror=loaded.predict.mirror,
-        classes=CLASSES if CLASS_LOGITS in first.output else (),
-        postprocess=entry,
-    )
-    writer = write_onnx if suffix == "onnx" else write_litert
-    half = loaded.export.weights == "float16"
-
-    def write(chosen: Sequence[keras.Model], path: Path) -> None:
-        writer(averaged(chosen, card.mirror, card.fitted.temperature), card, half, path)
-
-    def read(path: Path) -> Callable[[Grey], Answer]:
-        return open_network(path).predict if suffix == "onnx" else litert_predict(path)
-
-    with written_aside(Path(f"models/{NAME}.{suffix}")) as aside:
-        write(list(networks.values()), aside)
-        found = prove(write, read, aside, networks, card)
-        check(found, loaded.export.bound)
+    params = load(Params)
+    networks = {fold: model_files.load(model_files.model_file(fold)) for fold in params.split.run}
+    card = make_card(params, next(iter(networks.values())))
+    exporter = Exporter(suffix, card, half=params.export.weights == "float16")
+    with atomic_write(Path(f"models/{NAME}.{suffix}")) as aside:
+        exporter.write(list(networks.values()), aside)
+        proof = prove(exporter, networks, aside)
+        check(proof, params.export.bound)
         about = {"bytes": aside.stat().st_size, "sha256": digest(aside)}
-    with written_aside(Path(f"metrics/export/{suffix}.json")) as aside:
-        aside.write_text(json.dumps(about | found, indent=2) + "\n")
+    with atomic_write(Path(f"metrics/export/{suffix}.json")) as aside:
+        aside.write_text(json.dumps(about | proof, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -2,24 +2,23 @@
 
 Writes data/predictions/fold-0 with probability.npy (uint8 [n, size, size], in steps of 1/255, on the prepared grid,
 memory-mappable) and index.csv: id and subset of each row and, of a network with a class head, the logit of each class.
-Beside `validation` and `test` there is a subset for each of SCANNERS: the validation images as another scanner might
-have shown them.
+Beside `validation` and `test` there is a subset for each of DOMAIN_SHIFTS: the validation images under that shift.
 """
 
 import numpy as np
 import pandas as pd
 from tqdm import trange
 
-from breast_ultrasound.answers.predictions import CLASS_LOGITS, INDEX, PROBABILITY, predictions
+from breast_ultrasound.answers.predictions import INDEX, LOGIT_COLUMNS, PROBABILITY, predictions
+from breast_ultrasound.cases.domain_shifts import DOMAIN_SHIFTS, apply_domain_shift
 from breast_ultrasound.cases.folds import FOLDS, read_fold, subsets
 from breast_ultrasound.cases.prepared import PREPARED, Prepared, letterboxes
-from breast_ultrasound.cases.scanners import SCANNERS, as_seen_by
 from breast_ultrasound.network import device, model_files
 from breast_ultrasound.network.device import Hardware
 from breast_ultrasound.network.inference import Predict, predict
 from breast_ultrasound.pipeline.arrays import Grey
 from breast_ultrasound.pipeline.errors import command
-from breast_ultrasound.pipeline.files import written_aside, written_rows
+from breast_ultrasound.pipeline.files import atomic_write, written_rows
 from breast_ultrasound.pipeline.params import Section, Seed, load
 from breast_ultrasound.pipeline.tables import read_table
 
@@ -34,21 +33,27 @@ class Params(Section):
     predict: Predict
 
 
-def planned(folds: pd.DataFrame, fold: int) -> pd.DataFrame:
-    """The rows of folds.csv to predict, by their place in it, with the subset that each is predicted for."""
+def rows_to_predict(folds: pd.DataFrame, fold: int) -> pd.DataFrame:
+    """Return the rows of folds.csv to predict, by their position in it, with the subset of each prediction.
+
+    A validation image has a row for itself and one for each domain shift.
+    """
     rows = folds.assign(subset=subsets(folds["fold"], fold))
     validation = rows[rows["subset"] == "validation"]
-    changed = [validation.assign(subset=scanner) for scanner in SCANNERS]
-    return pd.concat([rows[rows["subset"].isin(["validation", "test"])], *changed])
+    shifted = [validation.assign(subset=shift) for shift in DOMAIN_SHIFTS]
+    return pd.concat([rows[rows["subset"].isin(["validation", "test"])], *shifted])
 
 
-def shown(prepared: Prepared, row: int, subset: str) -> Grey:
-    """A prepared image, uint8 [size, size], as a subset shows it."""
-    square = prepared.images[row].copy()
-    if subset in SCANNERS:
-        content = letterboxes(prepared.index.iloc[[row]])[0].content(square)
-        content[...] = as_seen_by(subset, content)
-    return square
+def network_input(prepared: Prepared, position: int, subset: str) -> Grey:
+    """Return a prepared image, uint8 [size, size], under the domain shift that `subset` names, if it names one.
+
+    The padding stays as it is.
+    """
+    grid = prepared.images[position].copy()
+    if subset in DOMAIN_SHIFTS:
+        content = letterboxes(prepared.index.iloc[[position]])[0].content(grid)
+        content[...] = apply_domain_shift(subset, content)
+    return grid
 
 
 @command
@@ -59,20 +64,20 @@ def main() -> None:
     device.configure(loaded.hardware, loaded.seed)
     network = model_files.load(model_files.model_file(fold))
     prepared = Prepared.open(PREPARED)
-    rows = planned(read_table(FOLDS), fold)
-    with written_aside(predictions(fold)) as folder:
+    rows = rows_to_predict(read_table(FOLDS), fold)
+    with atomic_write(predictions(fold)) as folder:
         folder.mkdir()
         shape = (len(rows), prepared.size, prepared.size)
-        logits = []
+        batch_logits = []
         with written_rows(folder / PROBABILITY, shape) as add:
             for start in trange(0, len(rows), _BATCH, desc="predict", unit="batch", disable=None):
                 batch = rows.iloc[start : start + _BATCH]
-                images = np.stack([shown(prepared, *row) for row in zip(batch.index, batch["subset"], strict=True)])
-                probability, class_logits = predict(network, images, loaded.predict.mirror)
+                inputs = [network_input(prepared, *row) for row in zip(batch.index, batch["subset"], strict=True)]
+                probability, class_logits = predict(network, np.stack(inputs), loaded.predict.mirror)
                 add(probability)
-                logits.append(class_logits)
-        said = np.concatenate(logits)
-        columns = pd.DataFrame(said, columns=CLASS_LOGITS[: said.shape[1]])
+                batch_logits.append(class_logits)
+        logits = np.concatenate(batch_logits)
+        columns = pd.DataFrame(logits, columns=LOGIT_COLUMNS[: logits.shape[1]])
         table = rows[["id", "subset"]].reset_index(drop=True).join(columns)
         table.to_csv(folder / INDEX, index=False, float_format="%.6f")
 

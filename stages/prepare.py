@@ -1,4 +1,4 @@
-"""Put every image and its merged mask on one square grid, memory-mappable.
+"""Map every image and its merged mask to one square grid, memory-mappable.
 
 Writes data/prepared/images.npy (uint8 [n, size, size], grey), masks.npy (uint8 [n, size, size], 0 or 1) and index.csv:
 id, class and the letterbox geometry of each row, sorted by class and number.
@@ -19,7 +19,7 @@ from breast_ultrasound.cases.raw import RAW, Case, read_cases, read_merged_mask
 from breast_ultrasound.pipeline.arrays import Grey, Mask
 from breast_ultrasound.pipeline.engine import map_on_all_machines
 from breast_ultrasound.pipeline.errors import command
-from breast_ultrasound.pipeline.files import written_aside, written_rows
+from breast_ultrasound.pipeline.files import atomic_write, written_rows
 from breast_ultrasound.pipeline.params import Section, load
 
 
@@ -30,17 +30,17 @@ class Prepare(Section):
 
 
 class Params(Section):
-    """What this stage reads of params.yaml."""
+    """The params that this stage reads."""
 
     prepare: Prepare
 
 
 def prepare_case(case: Case, size: int) -> tuple[Grey, Mask, Letterbox]:
-    """The image uint8 and mask bool of a case, both [size, size], and how they lie on that grid."""
+    """Return the image uint8 and the mask bool of a case, both [size, size], and their letterbox."""
     image = read_grey(case.image)
     height, width = image.shape
     box = Letterbox.fit(height, width, size)
-    return box.image_in(image), box.mask_in(read_merged_mask(case, height, width)), box
+    return box.to_grid(image), box.mask_to_grid(read_merged_mask(case, height, width)), box
 
 
 def prepare(cases: list[Case], size: int, folder: Path) -> None:
@@ -61,7 +61,7 @@ def main() -> None:
     """Prepare data/raw."""
     size = load(Params).prepare.size
     cases = read_cases(RAW)
-    with written_aside(PREPARED) as folder:
+    with atomic_write(PREPARED) as folder:
         folder.mkdir()
         prepare(cases, size, folder)
 

@@ -60,29 +60,15 @@ def rectangle(height: int, width: int, rows: slice, empty: bool = False) -> NDAr
     return mask
 
 
-TINY = {
-    "seed": 1,
-    "data": {"phantom_images": 24},
-    "prepare": {"size": 64},
-    # The search for sweeps loads TensorFlow; tests/test_audit.py has it.
-    "audit": {"sweep": None},
-    "split": {"folds": 3, "run": [0, 1]},
-    # So that masks are not empty after a few steps.
-    "network": {"stem": 2, "width": 4, "depth": 3, "prior": 0.5},
-    "train": {"epochs": 3, "batch": 8},
-    # Each step of post-processing, with fewer values to try.
-    "postprocess": {
-        "smooth": [0, 0.01],
-        "threshold": [0.5, 0.3, 0.7],
-        "relative": [0, 0.5],
-        "peak": [0, 0.8],
-        "opening": [0, 0.01],
-        "closing": [0, 0.01],
-        "part_area": [0, 0.005],
-        "evidence": [0, 0.7],
-        "chance": [0, 0.1],
-    },
-}
+PARAMS = ROOT / "tests" / "params.yaml"
+
+
+def write_params(folder: Path, **changed: Any) -> None:
+    """Write the tests' own params as params.yaml of a folder, with other values of some keys: `train={"epochs": 1}`."""
+    values = yaml.safe_load(PARAMS.read_text(encoding="utf-8"))
+    for section, value in changed.items():
+        values[section] = values[section] | value if isinstance(value, dict) else value
+    (folder / "params.yaml").write_text(yaml.safe_dump(values, sort_keys=False), encoding="utf-8")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -133,10 +119,7 @@ def make_clone(folder: Path) -> None:
         if name and (ROOT / name).exists():
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
-    values = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-    for section, changes in TINY.items():
-        values[section] = {**values[section], **changes} if isinstance(changes, dict) else changes
-    (folder / "params.yaml").write_text(yaml.safe_dump(values))
+    write_params(folder)
     run(folder, "git", "init", "--quiet")
     commit(folder, "Code and params")
     dvc(folder, "repro")

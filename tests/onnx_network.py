@@ -1,4 +1,4 @@
-"""A small exported network for tests, that takes dark pixels for lesion."""
+"""A small exported network for tests, which takes dark pixels for lesion."""
 
 from pathlib import Path
 
@@ -6,9 +6,9 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from breast_ultrasound.answers.answer import Fitted
+from breast_ultrasound.answers.answer import Postprocessing
 from breast_ultrasound.inference.card import Card
-from breast_ultrasound.inference.exported import CLASS_PROBABILITY, GREY, PROBABILITY
+from breast_ultrasound.network.names import CLASS_PROBABILITY, GREY, PROBABILITY
 
 SIZE = 64
 
@@ -32,6 +32,6 @@ def write_dark_network(path: Path) -> None:
     tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()]
     graph = helper.make_graph(nodes, "dark", [grey], outputs, tensors)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=9)
-    card = Card("dark-0", "phantom", (0,), SIZE, False, ("benign", "malignant", "normal"), Fitted().to_json())
+    card = Card("dark-0", "phantom", (0,), SIZE, False, ("benign", "malignant", "normal"), Postprocessing().to_json())
     helper.set_model_props(model, card.as_properties())
     onnx.save(model, path)

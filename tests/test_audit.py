@@ -5,41 +5,39 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import MadeOnce, Write
+from conftest import PARAMS, MadeOnce, Write, write_params
 from pydantic import ValidationError
 
+from breast_ultrasound.auditing.quality import FLAGS
+from breast_ultrasound.auditing.search import find_relations
+from breast_ultrasound.auditing.summary import summarise
+from breast_ultrasound.auditing.table import tabulate
 from breast_ultrasound.cases.folds import GROUPS
 from breast_ultrasound.cases.raw import RAW, write_table
 from breast_ultrasound.network.features import imagenet_encoder
 from breast_ultrasound.pipeline.params import load
-from breast_ultrasound.repeats.duplicates import Pair, group
-from breast_ultrasound.repeats.quality import FLAGS
-from breast_ultrasound.repeats.search import Found, find_alike
-from breast_ultrasound.sources.release import scan
+from breast_ultrasound.sources.class_folders import list_cases
 from stages import audit, download
-from stages.audit import Audit, Params
+from stages.audit import Audit, Params, reasons_to_drop
 
-DEFAULT = load(Params).audit
+DEFAULT = load(Params, PARAMS).audit.model_copy(update={"sweep": 0.075})
 
 
 def run(root: Path) -> pd.DataFrame:
     """The audit of a release of a few images, too few for sweeps."""
-    return audit.tabulate(find_alike(scan(root), DEFAULT.similarity, None, imagenet_encoder, 0, root.parent), DEFAULT)
-
-
-def tabulate(figures: pd.DataFrame, pairs: list[Pair]) -> pd.DataFrame:
-    frames = group(len(figures), pairs, DEFAULT.similarity, DEFAULT.similarity)
-    return audit.tabulate(Found(figures, pairs, frames, []), DEFAULT)
+    thresholds = DEFAULT.model_copy(update={"sweep": None})
+    table = tabulate(find_relations(list_cases(root), thresholds, imagenet_encoder, 0, root.parent))
+    return table.assign(dropped=reasons_to_drop(table, DEFAULT))
 
 
 @pytest.fixture(scope="module")
 def planted(made_once: MadeOnce) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """What was planted in a phantom of 150 images, and what the audit says of it."""
+    """What was planted in a phantom of 150 images, and the table that the audit writes of it."""
 
     def make(checkout: Path) -> None:
         (checkout / RAW).mkdir(parents=True)
         write_table(checkout / RAW, download.write_phantom(checkout / RAW, 150, seed=5))
-        shutil.copyfile("params.yaml", checkout / "params.yaml")
+        write_params(checkout, audit={"sweep": 0.075})
         with pytest.MonkeyPatch.context() as patch:
             patch.chdir(checkout)
             audit.main()
@@ -55,21 +53,21 @@ def pairs_of(groups: pd.Series) -> set[tuple[int, int]]:
     return {(i, j) for i, a in enumerate(numbers) for j, b in enumerate(numbers) if i < j and a == b}
 
 
-def test_the_planted_repeats_are_found_and_no_others(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def test_the_planted_near_duplicates_are_found_and_no_others(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     truth, table = planted
-    expected, found = pairs_of(truth["frame"]), pairs_of(table["frame"])
+    expected, joined = pairs_of(truth["frame"]), pairs_of(table["frame"])
     assert len(expected) > 20
-    assert len(expected & found) / len(expected) >= 0.98
-    assert len(expected & found) / len(found) >= 0.98
+    assert len(expected & joined) / len(expected) >= 0.98
+    assert len(expected & joined) / len(joined) >= 0.98
 
 
 def test_the_planted_sweeps_are_found_and_join_no_strangers(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     truth, table = planted
-    repeats = pairs_of(truth["frame"])
-    expected, found = pairs_of(truth["sweep"]) - repeats, pairs_of(table["sweep"]) - repeats
+    near_duplicates = pairs_of(truth["frame"])
+    expected, joined = pairs_of(truth["sweep"]) - near_duplicates, pairs_of(table["sweep"]) - near_duplicates
     assert len(expected) > 10
-    assert len(expected & found) / len(expected) >= 0.97
-    assert len(expected & found) / len(found) >= 0.97
+    assert len(expected & joined) / len(expected) >= 0.97
+    assert len(expected & joined) / len(joined) >= 0.97
     assert (table.groupby("frame")["sweep"].nunique() == 1).all()
     assert (table.groupby("sweep")["group"].nunique() == 1).all()
 
@@ -80,9 +78,9 @@ def test_frames_of_a_sweep_name_their_neighbour(planted: tuple[pd.DataFrame, pd.
     linked = table["neighbour"].notna()
     assert swept.any()
     assert (swept | ~linked).all()
-    of = table.set_index("id")
-    assert (of.loc[table.loc[linked, "neighbour"], "sweep"].to_numpy() == table.loc[linked, "sweep"]).all()
-    assert (of.loc[table.loc[linked, "neighbour"], "frame"].to_numpy() != table.loc[linked, "frame"]).all()
+    neighbours = table.set_index("id").loc[table.loc[linked, "neighbour"]]
+    assert (neighbours["sweep"].to_numpy() == table.loc[linked, "sweep"]).all()
+    assert (neighbours["frame"].to_numpy() != table.loc[linked, "frame"]).all()
     assert table.loc[linked, "closeness"].min() >= DEFAULT.sweep
 
 
@@ -100,13 +98,15 @@ def test_conflicts_are_the_frames_filed_under_two_classes(planted: tuple[pd.Data
     assert (table["dropped"] == np.where(expected, "conflict", "no")).all()
 
 
-def test_every_repeat_names_its_nearest_image_and_no_single_does(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def test_every_near_duplicate_names_its_nearest_image_and_no_other_image_does(
+    planted: tuple[pd.DataFrame, pd.DataFrame],
+) -> None:
     _, table = planted
-    repeated = table["frame"].duplicated(keep=False)
-    assert (table["nearest"].notna() == repeated).all()
+    alike = table["frame"].duplicated(keep=False)
+    assert (table["nearest"].notna() == alike).all()
     frame_of = table.set_index("id")["frame"]
-    assert (frame_of[table.loc[repeated, "nearest"]].to_numpy() == table.loc[repeated, "frame"]).all()
-    assert table.loc[repeated, "similarity"].min() >= DEFAULT.similarity
+    assert (frame_of[table.loc[alike, "nearest"]].to_numpy() == table.loc[alike, "frame"]).all()
+    assert table.loc[alike, "similarity"].min() >= DEFAULT.similarity
 
 
 def test_groups_join_frames_and_patients(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
@@ -117,52 +117,23 @@ def test_groups_join_frames_and_patients(planted: tuple[pd.DataFrame, pd.DataFra
         assert (table.groupby(name)["group"].nunique() == 1).all()
 
 
-def test_frames_filed_under_several_patients_are_told(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
+def test_frames_filed_under_several_patients_are_flagged(planted: tuple[pd.DataFrame, pd.DataFrame]) -> None:
     truth, table = planted
     expected = truth.groupby("frame")["patient"].transform("nunique") > 1
     assert expected.any()
     assert (table["several_patients"] == expected).all()
-    assert audit.summarise(table)["flagged"]["several_patients"] == expected.sum()
+    assert summarise(table)["flagged"]["several_patients"] == expected.sum()
 
 
-def test_an_unknown_patient_joins_nothing() -> None:
-    figures = pd.DataFrame({"id": list("abcd"), "class": "benign", "patient": ["", "", "P", "P"], "burned_pixels": 0})
-    figures = figures.assign(mask_pixels=1, border_pixels=0, mask_parts=1, masks=1, contrast=99)
-    table = tabulate(figures, [Pair(1, 2, 0.99, mirrored=False, same_view=True)])
-    assert table["frame"].tolist() == [0, 1, 1, 2]
-    assert table["group"].tolist() == [0, 1, 1, 1]
-    assert not table["several_patients"].any()
-    assert audit.summarise(table)["images_of_unknown_patients"] == 2
-
-
-@pytest.mark.parametrize(
-    ("classes", "conflict"),
-    [
-        ("bb", False),
-        ("bm", True),
-        ("bl", False),
-        ("ll", False),
-        ("ln", True),
-        ("bn", True),
-        ("nn", False),
-        ("blm", True),
-    ],
-)
-def test_a_lesion_of_unknown_kind_contradicts_normal_alone(classes: str, conflict: bool) -> None:
-    names = {"b": "benign", "m": "malignant", "l": "lesion", "n": "normal"}
-    table = pd.DataFrame({"class": [names[cls] for cls in classes] + ["normal"], "frame": [0] * len(classes) + [1]})
-    assert audit.conflicts(table).tolist() == [conflict] * len(classes) + [False]
-
-
-def test_conflicts_can_be_kept_or_repeats_thinned_out() -> None:
+def test_conflicts_can_be_kept_or_near_duplicates_dropped() -> None:
     table = pd.DataFrame({"frame": [0, 0, 1, 1, 2], "conflict": [True, True, False, False, False]})
     keep = DEFAULT.model_copy(update={"conflicts": "keep", "repeats": "group"})
     thin = DEFAULT.model_copy(update={"conflicts": "drop", "repeats": "one_per_group"})
-    assert audit.dropped(table, keep).tolist() == ["no"] * 5
-    assert audit.dropped(table, thin).tolist() == ["conflict", "conflict", "no", "repeat", "no"]
+    assert reasons_to_drop(table, keep).tolist() == ["no"] * 5
+    assert reasons_to_drop(table, thin).tolist() == ["conflict", "conflict", "no", "near-duplicate", "no"]
 
 
-def test_conflicts_are_not_kept_where_repeats_are_thinned_out() -> None:
+def test_conflicts_are_not_kept_where_near_duplicates_are_dropped() -> None:
     with pytest.raises(ValidationError, match="set conflicts to drop, or repeats to group"):
         Audit.model_validate({**DEFAULT.model_dump(), "conflicts": "keep", "repeats": "one_per_group"})
 
@@ -199,7 +170,7 @@ def test_one_or_two_images_are_audited(release: Path, images: int) -> None:
             path.unlink()
     table = run(release)
     assert table["group"].tolist() == list(range(images))
-    assert audit.summarise(table)["frames_with_repeats"] == 0
+    assert summarise(table)["frames_with_near_duplicates"] == 0
 
 
 def test_a_tiny_image_is_audited(release: Path, write: Write) -> None:
@@ -214,16 +185,8 @@ def test_the_files_hold_every_image_and_counts_that_add_up(release: Path, tmp_pa
     table = run(release)
     audit.write(table, tmp_path / "groups.csv", tmp_path / "audit.json")
     written = pd.read_csv(tmp_path / "groups.csv")
-    assert written["id"].tolist() == [case.id for case in scan(release)]
+    assert written["id"].tolist() == [case.id for case in list_cases(release)]
     assert written["conflict"].sum() == 2
     assert written.loc[written["conflict"] == 1, "nearest"].tolist() == ["malignant (1)", "benign (1)"]
-    summary = audit.summarise(table)
-    assert (summary["groups"], summary["images_with_repeats"], summary["dropped"]["conflict"]) == (5, 2, 2)
-
-
-def test_a_pair_below_the_threshold_is_no_repeat() -> None:
-    figures = pd.DataFrame({"id": ["a", "b"], "class": "benign", "patient": "", "burned_pixels": 0, "mask_pixels": 1})
-    figures = figures.assign(border_pixels=0, mask_parts=1, masks=1, contrast=99)
-    table = tabulate(figures, [Pair(0, 1, 0.24, mirrored=False, same_view=True)])
-    assert table["group"].tolist() == [0, 1]
-    assert table["nearest"].isna().all()
+    summary = summarise(table)
+    assert (summary["groups"], summary["images_with_near_duplicates"], summary["dropped"]["conflict"]) == (5, 2, 2)

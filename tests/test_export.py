@@ -11,22 +11,23 @@ import pandas as pd
 import pytest
 from small_network import small_network
 
-from breast_ultrasound.answers.answer import Fitted
+from breast_ultrasound.answers.answer import Postprocessing
 from breast_ultrasound.cases.letterbox import Letterbox
-from breast_ultrasound.exporting.conversion import averaged, write_litert, write_onnx
+from breast_ultrasound.exporting.conversion import portable, write_litert, write_onnx
 from breast_ultrasound.exporting.litert import litert_predict
 from breast_ultrasound.inference.card import Card
 from breast_ultrasound.inference.exported import digest, open_network
+from breast_ultrasound.inference.output import Output
+from breast_ultrasound.network.ensemble import ensemble_mean
 from breast_ultrasound.network.inference import predict
 from breast_ultrasound.network.unet import attention_unet
-from breast_ultrasound.pipeline.arrays import Grey
 from breast_ultrasound.pipeline.errors import UserError
-from stages.export import Answer, Expected, check, differences, mean_of
+from stages.export import Compute, Expected, check, differences, predict_again
 
 NETWORK = small_network(stem=2, width=8, dropout=0.2)
 HEADLESS = NETWORK.model_copy(update={"class_head": False})
 IMAGES = np.random.default_rng(0).integers(0, 256, (3, 32, 32), np.uint8)
-CARD = Card("tiny", "phantom", (0, 1), 32, True, ("benign", "malignant", "normal"), Fitted().to_json())
+CARD = Card("tiny", "phantom", (0, 1), 32, True, ("benign", "malignant", "normal"), Postprocessing().to_json())
 
 
 @pytest.fixture(scope="module")
@@ -43,45 +44,49 @@ def exported(networks: list[keras.Model], tmp_path_factory: pytest.TempPathFacto
     @functools.cache
     def write(mirror: bool, half: bool) -> Path:
         file = folder / f"{mirror}-{half}.onnx"
-        write_onnx(averaged(networks[:1], mirror, temperature=1.0), replace(CARD, mirror=mirror), half, file)
+        write_onnx(mean_of(networks[:1], mirror), replace(CARD, mirror=mirror), half, file)
         return file
 
     return write
 
 
+def mean_of(networks: list[keras.Model], mirror: bool) -> keras.Model:
+    return ensemble_mean([portable(network) for network in networks], mirror, temperature=1.0)
+
+
 @pytest.mark.parametrize("mirror", [False, True])
-def test_an_onnx_file_says_what_keras_says(
+def test_an_onnx_file_computes_what_keras_computes(
     networks: list[keras.Model], exported: Callable[[bool, bool], Path], mirror: bool
 ) -> None:
-    assert_same_answers(open_network(exported(mirror, True)).predict, networks[0], mirror)
+    assert_same_outputs(open_network(exported(mirror, True)).predict, networks[0], mirror)
 
 
-def test_a_litert_file_says_what_keras_says(networks: list[keras.Model], tmp_path: Path) -> None:
-    write_litert(averaged(networks[:1], True, temperature=1.0), CARD, half=True, path=tmp_path / "tiny.tflite")
-    assert_same_answers(litert_predict(tmp_path / "tiny.tflite"), networks[0], mirror=True)
+def test_a_litert_file_computes_what_keras_computes(networks: list[keras.Model], tmp_path: Path) -> None:
+    write_litert(mean_of(networks[:1], True), CARD, half=True, path=tmp_path / "tiny.tflite")
+    assert_same_outputs(litert_predict(tmp_path / "tiny.tflite"), networks[0], mirror=True)
 
 
-def assert_same_answers(answer: Callable[[Grey], Answer], network: keras.Model, mirror: bool) -> None:
-    """What a file says of IMAGES is what Keras says."""
+def assert_same_outputs(compute: Compute, network: keras.Model, mirror: bool) -> None:
+    """A file computes for IMAGES what Keras computes."""
     expected, logits = predict(network, IMAGES, mirror)
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     for image, probability, classes in zip(IMAGES, expected, shares, strict=True):
-        found, found_classes = answer(image)
-        assert np.abs(found.astype(int) - probability).max() <= 1
-        assert found_classes == pytest.approx(classes, abs=2e-3)
+        output = compute(image)
+        assert np.abs(output.probability.astype(int) - probability).max() <= 1
+        assert output.class_probabilities == pytest.approx(classes, abs=2e-3)
 
 
 def test_several_networks_are_averaged_and_none_of_them_needs_a_class_head(
     networks: list[keras.Model], tmp_path: Path
 ) -> None:
     headless = [networks[1], attention_unet(32, HEADLESS)]
-    write_onnx(averaged(headless, True, 1.0), replace(CARD, classes=()), half=False, path=tmp_path / "two.onnx")
+    write_onnx(mean_of(headless, True), replace(CARD, classes=()), half=False, path=tmp_path / "two.onnx")
     network = open_network(tmp_path / "two.onnx")
     mean = np.mean([predict(one, IMAGES, mirror=True)[0] for one in headless], axis=0)
     for image, probability in zip(IMAGES, mean, strict=True):
-        found, classes = network.predict(image)
-        assert np.abs(found - probability).max() <= 1
-        assert classes.shape == (0,)
+        output = network.predict(image)
+        assert np.abs(output.probability - probability).max() <= 1
+        assert output.class_probabilities.shape == (0,)
 
 
 def test_a_file_takes_any_number_of_images_and_half_the_weights_are_half_as_large(
@@ -98,34 +103,34 @@ def test_a_file_takes_any_number_of_images_and_half_the_weights_are_half_as_larg
 
 
 def expected(probability: int, share: float) -> Expected:
-    square, classes = np.zeros((8, 8), np.uint8), np.array([share, 1 - share, 0])
-    return Expected(square, Letterbox.fit(16, 16, 8), (np.full_like(square, probability), classes))
+    grid, classes = np.zeros((8, 8), np.uint8), np.array([share, 1 - share, 0])
+    return Expected(grid, Letterbox.fit(16, 16, 8), Output(np.full_like(grid, probability), classes))
 
 
 def test_differences_are_the_largest_ones_and_count_the_pixels_whose_mask_changes() -> None:
-    answer = np.full((8, 8), 128, np.uint8), np.array([0.5, 0.5, 0])
+    output = Output(np.full((8, 8), 128, np.uint8), np.array([0.5, 0.5, 0]))
     images = [expected(128, 0.5), expected(77, 0.25)]
-    found = differences(lambda _: answer, lambda image: image.answer, images, Fitted())
-    assert found == {
+    figures = differences(lambda _: output, images, Postprocessing())
+    assert figures == {
         "images": 2,
         "probability": 0.2,
         "class_probability": 0.25,
         "mask_pixels_changed": 256,
         "mask_pixels": 512,
     }
-    check({"fold-0": found}, bound=0.3)
+    check({"fold-0": figures}, bound=0.3)
     with pytest.raises(UserError, match=r"fold-0: .* by 0\.25, more than export\.bound"):
-        check({"fold-0": found}, bound=0.22)
+        check({"fold-0": figures}, bound=0.22)
 
 
-def test_the_mean_of_answers_is_rounded_to_steps_of_an_8_bit_probability() -> None:
-    square = np.zeros((8, 8), np.uint8)
-    answers = [
-        lambda _, share=share: (square + round(255 * share), np.array([share, 1 - share])) for share in (0.2, 0.7)
-    ]
-    probability, classes = mean_of(answers, square)
-    assert (probability.dtype, np.unique(probability).tolist()) == (np.uint8, [114])
-    assert classes == pytest.approx([0.45, 0.55])
+def test_a_file_of_several_networks_is_compared_with_their_mean_in_keras(networks: list[keras.Model]) -> None:
+    box = Letterbox.fit(32, 32, 32)
+    images = [Expected(image, box, Output(image, np.empty(0))) for image in IMAGES]
+    again = list(predict_again(ensemble_mean(networks[:1], True, 1.0), images))
+    probability, logits = predict(networks[0], IMAGES, mirror=True)
+    assert np.abs(np.stack([image.output.probability for image in again]).astype(int) - probability).max() <= 1
+    assert np.array_equal(np.stack([image.grid for image in again]), IMAGES)
+    assert again[0].output.class_probabilities.shape == logits[0].shape
 
 
 def test_the_run_exports_all_its_folds_and_proves_each_and_their_mean(clone: Path) -> None:
@@ -137,6 +142,6 @@ def test_the_run_exports_all_its_folds_and_proves_each_and_their_mean(clone: Pat
     assert {name: proof[name]["images"] for name in tested} == tested
     assert max(proof[name]["probability"] for name in tested) < 0.05
     card = open_network(file).card
-    fitted = json.loads((clone / "metrics/postprocess.json").read_text())
+    entries = json.loads((clone / "metrics/postprocess.json").read_text())
     assert (card.data, card.folds, card.size, card.mirror) == ("phantom", (0, 1), 64, True)
-    assert card.postprocess == fitted.get("all", fitted["fold-0"])
+    assert card.postprocess == entries.get("all", entries["fold-0"])

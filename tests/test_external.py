@@ -8,19 +8,19 @@ from pathlib import Path
 import pandas as pd
 import pytest
 import yaml
-from conftest import ROOT, MadeOnce, attempt, commit, run
+from conftest import ROOT, MadeOnce, attempt, commit, run, write_params
 
 from breast_ultrasound.cases.raw import RAW, Case, find_case, read_cases, write_table
 from breast_ultrasound.pipeline.params import load
 from breast_ultrasound.sources.phantom import Scanner, write_phantom
-from stages.external import Params, find_known
+from stages.external import SWEEP, Params, relate
 
 SECTOR = Scanner(gain=-4.0, noise=0.05, depth=1.3, sector=60.0)
 
 
 def adopt(case: Case, folder: Path) -> Case:
     """A copy of a case of the run among those of a folder, under another id."""
-    other = find_case(folder, case.cls, f"known {case.id}")
+    other = find_case(folder, case.cls, f"copy of {case.id}")
     shutil.copyfile(case.image, other.image)
     for path in case.masks:
         shutil.copyfile(path, other.image.with_name(path.name.replace(case.id, other.id)))
@@ -60,26 +60,28 @@ def test_without_a_set_nothing_is_scored(clone: Path) -> None:
 
 
 def test_without_a_set_no_network_is_loaded(tmp_path: Path) -> None:
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    write_params(tmp_path)
     code = "import sys; from stages.external import main; main(); print(*sys.modules)"
     loaded = run(tmp_path, sys.executable, "-c", code, PYTHONPATH=str(ROOT)).split()
     assert json.loads((tmp_path / "metrics/external.json").read_text()) == {}
-    assert (tmp_path / "metrics/external.csv").read_text() == "subset,stage,id\n"
+    assert (tmp_path / "metrics/external.csv").read_text() == "subset,postprocessing,id\n"
     assert "stages.external" in loaded
     assert {"keras", "tensorflow", "breast_ultrasound.network.ensemble"} & set(loaded) == set()
 
 
-def test_images_of_the_run_are_left_out_and_told(tested: Path) -> None:
-    found = json.loads((tested / "metrics/external.json").read_text())
+def test_images_of_the_run_are_left_out_and_named(tested: Path) -> None:
+    figures = json.loads((tested / "metrics/external.json").read_text())
     scores = pd.read_csv(tested / "metrics/external.csv")
-    assert found["sector"]["left out as repeat"] == []
-    assert found["mixed"]["left out as repeat"] == [f"known {case.id}" for case in read_cases(tested / RAW)[:3]]
-    assert scores[["subset", "stage"]].value_counts().to_dict() == {
-        (name, stage): 12 for name in ("sector", "mixed") for stage in ("before", "after")
+    assert figures["sector"]["left out as near-duplicate"] == []
+    assert figures["mixed"]["left out as near-duplicate"] == [
+        f"copy of {case.id}" for case in read_cases(tested / RAW)[:3]
+    ]
+    assert scores[["subset", "postprocessing"]].value_counts().to_dict() == {
+        (name, when): 12 for name in ("sector", "mixed") for when in ("before", "after")
     }
 
 
-def test_a_frame_of_a_sweep_that_was_trained_on_is_told_from_strangers(
+def test_another_frame_of_a_sweep_that_was_trained_on_overlaps_and_strangers_do_not(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     raw = tmp_path / RAW
@@ -91,29 +93,32 @@ def test_a_frame_of_a_sweep_that_was_trained_on_is_told_from_strangers(
     strangers = planted.index[~planted["sweep"].duplicated(keep=False)][:10]
     tested = [case for case in cases if case.id in last.union(strangers)]
     write_table(raw, [case for case in cases if case not in tested])
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    write_params(tmp_path, audit={"sweep": 0.075})
     monkeypatch.chdir(tmp_path)
-    known = find_known({"tested": tested}, load(Params))["tested"].set_index("id")["known"]
-    assert (known[last] == "sweep").all()
-    assert (known[strangers] == "").all()
+    params = load(Params)
+    (external,) = relate({"tested": tested}, params.audit, params.seed)
+    overlap = external.table.set_index("id")["overlap"]
+    assert (overlap[last] == SWEEP).all()
+    assert (overlap[strangers] == "").all()
+    assert {case.id for case in external.new_cases} == set(strangers)
 
 
-def test_figures_follow_from_the_scores_and_tell_the_fall(tested: Path) -> None:
-    found = json.loads((tested / "metrics/external.json").read_text())["sector"]
+def test_figures_follow_from_the_scores_and_hold_the_generalisation_gap(tested: Path) -> None:
+    figures = json.loads((tested / "metrics/external.json").read_text())["sector"]
     internal = json.loads((tested / "metrics/figures.json").read_text())["test"]
-    scores = pd.read_csv(tested / "metrics/external.csv").query("subset == 'sector' and stage == 'after'")
+    scores = pd.read_csv(tested / "metrics/external.csv").query("subset == 'sector' and postprocessing == 'after'")
     lesion = scores.loc[scores["tp"] + scores["fn"] > 0, "dice"].mean()
-    fall = found["fall"]["lesion Dice"]
-    assert found["after"]["lesion"]["mean per image"]["dice"]["value"] == pytest.approx(lesion, abs=1e-4)
-    assert fall["external"] == found["after"]["lesion"]["mean per image"]["dice"]["value"]
-    assert fall["internal"] == internal["after"]["lesion"]["mean per image"]["dice"]["value"]
-    assert fall["value"] == pytest.approx(fall["external"] - fall["internal"], abs=1e-4)
-    assert fall["low"] <= fall["value"] <= fall["high"]
-    assert sum(found["error kinds"]["after"].values()) == 12
-    assert 0 <= found["calibration error"] <= 1
+    gap = figures["generalisation gap"]["lesion Dice"]
+    assert figures["after"]["lesion"]["mean per image"]["dice"]["value"] == pytest.approx(lesion, abs=1e-4)
+    assert gap["external"] == figures["after"]["lesion"]["mean per image"]["dice"]["value"]
+    assert gap["internal"] == internal["after"]["lesion"]["mean per image"]["dice"]["value"]
+    assert gap["value"] == pytest.approx(gap["internal"] - gap["external"], abs=1e-4)
+    assert gap["low"] <= gap["value"] <= gap["high"]
+    assert sum(figures["error kinds"]["after"].values()) == 12
+    assert 0 <= figures["calibration error"] <= 1
 
 
-def test_the_report_the_model_card_and_compare_tell_of_the_sets(tested: Path) -> None:
+def test_the_report_the_model_card_and_compare_name_the_sets(tested: Path) -> None:
     for file in ("report.html", "model_card.md"):
         text = (tested / "metrics" / file).read_text(encoding="utf-8")
         assert "External test sets" in text
@@ -124,8 +129,11 @@ def test_the_report_the_model_card_and_compare_tell_of_the_sets(tested: Path) ->
 
 def test_a_set_that_cannot_be_used_is_refused_by_name_before_a_network_is_opened(working_copy: Path) -> None:
     shutil.rmtree(working_copy / "models")
-    for archive, told in (("nowhere", "external.bad: nowhere does not exist"), ("data/raw", "all 24 images repeat")):
+    for archive, message in (
+        ("nowhere", "external.bad: nowhere does not exist"),
+        ("data/raw", "all 24 images are near-duplicates"),
+    ):
         name_sets(working_copy, bad=archive)
         done = attempt(working_copy, sys.executable, "-m", "stages.external")
         assert done.returncode == 1
-        assert told in done.stderr
+        assert message in done.stderr

@@ -107,7 +107,7 @@ def on_small_disk(clone: Path, tmp_path: Path) -> Callable[[str], subprocess.Com
 PREPARE = f"{sys.executable} -m stages.prepare"
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(
+def test_a_full_disk_is_an_error_and_leaves_nothing_half_written(
     on_small_disk: Callable[[str], subprocess.CompletedProcess[str]],
 ) -> None:
     done = on_small_disk(f"sed -i 's/size: 64/size: 1024/' params.yaml && {PREPARE}; echo ended $? && ls -A data")
@@ -118,9 +118,9 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(
     assert "Traceback" not in done.stderr
 
 
-def test_a_read_only_folder_is_told(on_small_disk: Callable[[str], subprocess.CompletedProcess[str]]) -> None:
+def test_a_read_only_folder_is_an_error(on_small_disk: Callable[[str], subprocess.CompletedProcess[str]]) -> None:
     done = on_small_disk(f"mount -o remount,ro . && {PREPARE}")
     assert done.returncode == 1
-    told = "error: data/prepared: could not be written ([Errno 30] Read-only"
-    assert done.stderr.splitlines()[-1].startswith(told)
+    message = "error: data/prepared: could not be written ([Errno 30] Read-only"
+    assert done.stderr.splitlines()[-1].startswith(message)
     assert "Traceback" not in done.stderr

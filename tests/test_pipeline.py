@@ -27,15 +27,15 @@ def imported(module: Path) -> set[Path]:
 
     A package whose `__init__.py` is a docstring alone does nothing, and is left out.
     """
-    found: set[Path] = set()
+    modules: set[Path] = set()
     waiting = {module}
     while waiting:
         path = waiting.pop()
-        found.add(path)
+        modules.add(path)
         files = {Path(name.replace(".", "/")).with_suffix(".py") for name in imported_names(ROOT / path)}
-        waiting |= {file for file in files if (ROOT / file).exists()} - found
-    packages = {parent / "__init__.py" for file in found for parent in file.parents}
-    return found | {file for file in packages if (ROOT / file).exists() and runs_code(ROOT / file)}
+        waiting |= {file for file in files if (ROOT / file).exists()} - modules
+    packages = {parent / "__init__.py" for file in modules for parent in file.parents}
+    return modules | {file for file in packages if (ROOT / file).exists() and runs_code(ROOT / file)}
 
 
 def runs_code(file: Path) -> bool:
@@ -44,13 +44,13 @@ def runs_code(file: Path) -> bool:
 
 def params_read(stage: str) -> set[str]:
     """Every section that a stage reads, or `section.key` where it declares a few keys of another one's section."""
-    found = set()
+    keys = set()
     for name, field in importlib.import_module(f"stages.{stage}").Params.model_fields.items():
         declared = field.annotation
         section = isinstance(declared, type) and issubclass(declared, Section)
         few = section and declared.model_config.get("extra") == "ignore"
-        found |= {f"{name}.{key}" for key in declared.model_fields} if few else {name}
-    return found
+        keys |= {f"{name}.{key}" for key in declared.model_fields} if few else {name}
+    return keys
 
 
 @pytest.mark.parametrize("name", STAGES)
@@ -129,9 +129,10 @@ def test_repro_runs_the_whole_pipeline_and_then_has_nothing_to_do(working_copy: 
 
 def test_scores_have_a_row_for_each_validation_and_test_image_of_each_fold(clone: Path) -> None:
     folds, scores = pd.read_csv(clone / "data/folds.csv"), pd.read_csv(clone / "metrics/scores.csv")
+    scores = scores[scores["postprocessing"] == "after"]
     for fold in (0, 1):
         for subset, members in (("test", fold), ("validation", fold + 1)):
-            scored = scores[(scores["fold"] == fold) & (scores["subset"] == subset) & (scores["stage"] == "after")]
+            scored = scores[(scores["fold"] == fold) & (scores["subset"] == subset)]
             assert sorted(scored["id"]) == sorted(folds.loc[folds["fold"] == members, "id"])
     assert set(folds["fold"]) == {0, 1, 2}
 
@@ -139,13 +140,13 @@ def test_scores_have_a_row_for_each_validation_and_test_image_of_each_fold(clone
 def test_each_image_has_the_probabilities_of_its_classes_and_the_dice_to_be_expected(clone: Path) -> None:
     scores = pd.read_csv(clone / "metrics/scores.csv")
     assert scores.filter(like="p_").sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-5)
-    assert scores["expected_dice"].between(0, 1).all()
+    assert scores["predicted_dice"].between(0, 1).all()
 
 
-def test_validation_images_are_scored_as_other_scanners_might_have_shown_them(clone: Path) -> None:
-    counts, scores = pd.read_csv(clone / "metrics/other_scanners.csv"), pd.read_csv(clone / "metrics/scores.csv")
-    validated = scores[(scores["subset"] == "validation") & (scores["stage"] == "after")]
-    for _, changed in counts[counts["stage"] == "after"].groupby("scanner"):
+def test_validation_images_are_counted_under_each_domain_shift(clone: Path) -> None:
+    counts, scores = pd.read_csv(clone / "metrics/domain_shift.csv"), pd.read_csv(clone / "metrics/scores.csv")
+    validated = scores[(scores["subset"] == "validation") & (scores["postprocessing"] == "after")]
+    for _, changed in counts[counts["postprocessing"] == "after"].groupby("domain_shift"):
         assert changed["id"].tolist() == validated["id"].tolist()
 
 
@@ -157,7 +158,7 @@ def test_scores_are_on_the_native_grid_and_the_summary_follows_from_them(clone: 
     )
     assert first[["tp", "fp", "fn", "tn"]].sum() == mask.size
     figures = json.loads((clone / "metrics/figures.json").read_text())
-    tested = scores[(scores["subset"] == "test") & (scores["stage"] == "after")]
+    tested = scores[(scores["subset"] == "test") & (scores["postprocessing"] == "after")]
     lesions = tested.loc[tested["class"] != "normal", "dice"]
     assert figures["test"]["after"]["lesion"]["mean per image"]["dice"]["value"] == pytest.approx(
         lesions.mean(), abs=1e-4

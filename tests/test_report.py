@@ -5,27 +5,25 @@ import re
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
-import cv2
-import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from conftest import MadeOnce, run
-from hypothesis import given
-from hypothesis.extra.numpy import arrays
-from numpy.typing import NDArray
+from conftest import MadeOnce, dvc, run
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
-from selenium.webdriver.support.ui import Select
+from selenium.webdriver.support.ui import Select, WebDriverWait
 
 from breast_ultrasound.cases.folds import GROUPS
 from breast_ultrasound.cases.raw import RAW, read_cases
-from breast_ultrasound.pages.overlay import PREDICTION, TRUTH, contour_path, overlay
+from breast_ultrasound.pages.drawing import draw_test_images
+from breast_ultrasound.pages.examples import draw_example
+from breast_ultrasound.pages.facts import read_facts
 from breast_ultrasound.pages.rendering import render
 from breast_ultrasound.pipeline.params import load
-from stages.report import Params, draw, draw_example, facts, tabulate
+from stages.report import Params, print_summary, tabulate_tested
 
 
 @pytest.fixture(scope="module")
@@ -86,18 +84,26 @@ def opened(browser: Chrome, file: Path) -> Chrome:
 def tested(report: Path) -> pd.DataFrame:
     """The scores of the test images after post-processing."""
     scores = pd.read_csv(report.parent / "scores.csv")
-    return scores[(scores["subset"] == "test") & (scores["stage"] == "after")].set_index("id")
+    return scores[(scores["subset"] == "test") & (scores["postprocessing"] == "after")].set_index("id")
 
 
-def shown(page: Chrome) -> list[str]:
-    """The ids of the images that can be seen, in order."""
+def visible(page: Chrome) -> list[str]:
+    """The ids of the visible pictures, in order."""
     cases = page.find_elements(By.CSS_SELECTOR, ".case")
     return [str(case.get_attribute("data-id")) for case in cases if case.is_displayed()]
 
 
 def listed(page: Chrome) -> list[str]:
-    """The ids in the rows of the table that can be seen, in order."""
+    """The ids in the visible rows of the table, in order."""
     return [row.text for row in page.find_elements(By.CSS_SELECTOR, "#rows a")]
+
+
+def every_picture(page: Chrome) -> list[str]:
+    """The ids of all pictures that the controls select, in order, the first ones and those on demand."""
+    more = page.find_element(By.ID, "more")
+    if more.is_displayed():
+        more.click()
+    return visible(page)
 
 
 def choose(page: Chrome, control: str, text: str) -> None:
@@ -105,7 +111,7 @@ def choose(page: Chrome, control: str, text: str) -> None:
 
 
 def test_it_loads_every_test_image_without_an_error_or_a_network(page: Chrome, tested: pd.DataFrame) -> None:
-    assert sorted(shown(page)) == sorted(tested.index)
+    assert sorted(every_picture(page)) == sorted(tested.index)
     assert page.get_log("browser") == []
     assert (
         page.execute_script("return performance.getEntriesByType('resource').filter(r => /^http/.test(r.name)).length")
@@ -130,25 +136,42 @@ def test_every_picture_has_alt_text_and_loads(page: Chrome) -> None:
 )
 def test_sorting_changes_the_order(page: Chrome, tested: pd.DataFrame, text: str, column: str, ascending: bool) -> None:
     choose(page, "sort", text)
-    values = tested.loc[shown(page), column]
+    values = tested.loc[every_picture(page), column]
     assert values.is_monotonic_increasing if ascending else values.is_monotonic_decreasing
 
 
-def test_filters_and_search_change_what_is_shown(page: Chrome, tested: pd.DataFrame) -> None:
+def test_the_gallery_comes_first_and_leaves_the_figures_near(page: Chrome, tested: pd.DataFrame) -> None:
+    headings = [heading.get_attribute("id") for heading in page.find_elements(By.TAG_NAME, "h2")]
+    assert headings[:3] == ["gallery", "charts", "figures"]
+    assert len(visible(page)) == 12 < len(tested)
+    page.find_element(By.ID, "more").click()
+    assert len(visible(page)) == len(tested)
+    assert not page.find_element(By.ID, "more").is_displayed()
+
+
+def test_a_link_to_a_picture_that_is_not_among_the_first_reveals_it(page: Chrome) -> None:
+    hidden = page.execute_script("return document.querySelector('.case[hidden]').id")
+    page.execute_script(f"location.hash = '{hidden}'")
+    WebDriverWait(page, 5).until(lambda _: page.switch_to.active_element.get_attribute("id") == hidden)
+    assert page.switch_to.active_element.is_displayed()
+
+
+def test_filters_and_search_select_pictures(page: Chrome, tested: pd.DataFrame) -> None:
+    every_picture(page)
     choose(page, "class", "malignant")
-    assert sorted(shown(page)) == sorted(tested.index[tested["class"] == "malignant"])
-    assert page.find_element(By.ID, "shown").text == f"{len(shown(page))} of {len(tested)} images"
+    assert sorted(visible(page)) == sorted(tested.index[tested["class"] == "malignant"])
+    assert page.find_element(By.ID, "count").text == f"{len(visible(page))} of {len(tested)} images"
     choose(page, "class", "all")
     kind = tested["kind"].iloc[0]
     choose(page, "kind", kind)
-    assert sorted(shown(page)) == sorted(tested.index[tested["kind"] == kind])
+    assert sorted(visible(page)) == sorted(tested.index[tested["kind"] == kind])
     choose(page, "kind", "all")
     page.find_element(By.ID, "search").send_keys(tested.index[2])
-    assert shown(page) == [tested.index[2]]
+    assert visible(page) == [tested.index[2]]
 
 
 def test_arrow_keys_step_through_and_the_address_links_to_the_image(page: Chrome, report: Path) -> None:
-    order = shown(page)
+    order = visible(page)
     ActionChains(page).send_keys(Keys.ARROW_RIGHT, Keys.ARROW_RIGHT).perform()
     focused = page.switch_to.active_element
     assert focused.get_attribute("data-id") == order[1]
@@ -159,7 +182,7 @@ def test_arrow_keys_step_through_and_the_address_links_to_the_image(page: Chrome
     assert page.switch_to.active_element.get_attribute("data-id") == order[1]
 
 
-def test_the_probability_and_the_mask_before_can_be_shown(page: Chrome) -> None:
+def test_the_probability_and_the_mask_before_appear_on_demand(page: Chrome) -> None:
     before, after = (page.find_element(By.CSS_SELECTOR, f".case figcaption .{name}") for name in ("before", "after"))
     probability = page.find_element(By.CSS_SELECTOR, ".case .probability")
     assert (before.is_displayed(), after.is_displayed(), probability.is_displayed()) == (False, True, False)
@@ -179,42 +202,42 @@ def test_it_fits_a_phone(page: Chrome) -> None:
     assert wider <= 0
 
 
-def test_the_contact_sheets_show_every_repeat(page: Chrome, report: Path) -> None:
+def test_the_contact_sheets_hold_every_near_duplicate_and_sweep(page: Chrome, report: Path) -> None:
     groups = pd.read_csv(report.parent.parent / "data" / "groups.csv")
-    repeated = int(groups["frame"].duplicated(keep=False).sum())
-    sheets = page.execute_script("return document.querySelectorAll('#repeats ~ .sheet figure').length")
-    others = page.execute_script("return document.querySelectorAll('#sweeps ~ .sheet figure').length")
-    flagged = page.execute_script("return document.querySelectorAll('#flagged ~ .sheet figure').length")
-    assert sheets - others == repeated
+    duplicated = int(groups["frame"].duplicated(keep=False).sum())
+    sheets = page.execute_script("return document.querySelectorAll('#near-duplicates ~ .sheets figure').length")
+    others = page.execute_script("return document.querySelectorAll('#sweeps ~ .sheets figure').length")
+    flagged = page.execute_script("return document.querySelectorAll('#flagged ~ .sheets figure').length")
+    assert sheets - others == duplicated
     frames = groups[~groups["frame"].duplicated()]
     assert others - flagged == int(frames["sweep"].duplicated(keep=False).sum())
 
 
-def test_the_report_and_the_model_card_tell_the_images_of_every_fold(page: Chrome, report: Path) -> None:
-    told = page.find_element(By.CSS_SELECTOR, "h1 + p").text
-    assert "each fold trained on 8 images and validated on 8, tested on 16 in all (folds 0, 1 of 3)." in told
+def test_the_report_and_the_model_card_count_the_images_of_every_fold(page: Chrome, report: Path) -> None:
+    summary = page.find_element(By.CSS_SELECTOR, "h1 + p").text
+    assert "each fold trained on 8 images and validated on 8, tested on 16 in all (folds 0, 1 of 3)." in summary
     card = (report.parent / "model_card.md").read_text(encoding="utf-8")
-    assert "\n- Each fold trained on 8 images and chosen by 8 validation images; tested on 16 in all.\n" in card
+    assert "\n- The network of each fold was trained on 8 images and chosen by 8 validation images; 16 images" in card
 
 
 def test_more_images_than_the_gallery_holds_are_all_in_the_table(small_page: Chrome, tested: pd.DataFrame) -> None:
-    assert len(shown(small_page)) == 4
+    assert len(visible(small_page)) == 4
     assert sorted(listed(small_page)) == sorted(tested.index)
-    assert small_page.find_element(By.ID, "shown").text == "16 of 16 images, 4 with a picture"
+    assert small_page.find_element(By.ID, "count").text == "16 of 16 images, 4 with a picture"
     assert "4 of 16 test images have a picture here: the 2 worst by Dice, 1 spread" in small_page.page_source
     first = small_page.find_element(By.CSS_SELECTOR, "#rows tr").text
     worst = tested.loc[listed(small_page)[0]]
     assert first.startswith(f"{worst.name} {worst['class']} {worst['kind']} ")
 
 
-def test_contact_sheets_say_what_they_leave_out(small_page: Chrome, small_run: Path) -> None:
+def test_contact_sheets_state_what_they_leave_out(small_page: Chrome, small_run: Path) -> None:
     groups = pd.read_csv(small_run / "data" / "groups.csv")
-    repeated = int(groups["frame"].duplicated(keep=False).sum())
+    duplicated = int(groups["frame"].duplicated(keep=False).sum())
     sheets = small_page.find_elements(By.CLASS_NAME, "sheet")
     assert [len(sheet.find_elements(By.TAG_NAME, "img")) for sheet in sheets] == [4, 4]
     assert sheets[0].text.endswith("and 2 more")
-    assert f"{repeated - 4} images are left out here" in small_page.page_source
-    assert re.search(r"4 of [678] are shown, spread evenly over the flags", small_page.page_source)
+    assert f"{duplicated - 4} images are left out here" in small_page.page_source
+    assert re.search(r"Of [678] images 4 are drawn, spread evenly over the flags", small_page.page_source)
 
 
 def test_the_table_turns_pages_and_follows_the_controls(large_page: Chrome, tested: pd.DataFrame) -> None:
@@ -222,7 +245,7 @@ def test_the_table_turns_pages_and_follows_the_controls(large_page: Chrome, test
     choose(large_page, "class", "normal")
     choose(large_page, "sort", "id")
     normal = sorted(tested.index[tested["class"] == "normal"], key=lambda case_id: int(case_id[8:-1]))
-    assert large_page.find_element(By.ID, "shown").text.startswith(f"{20000 + len(normal):,} of 20,016 images, ")
+    assert large_page.find_element(By.ID, "count").text.startswith(f"{20000 + len(normal):,} of 20,016 images, ")
     first = listed(large_page)
     large_page.find_element(By.ID, "next").click()
     assert not set(listed(large_page)) & set(first)
@@ -231,7 +254,7 @@ def test_the_table_turns_pages_and_follows_the_controls(large_page: Chrome, test
     assert listed(large_page) == first
     large_page.find_element(By.ID, "search").send_keys("20999")
     assert listed(large_page) == ["normal (20999)"]
-    assert shown(large_page) == []
+    assert visible(large_page) == []
 
 
 def test_a_link_to_an_image_without_a_picture_finds_its_row(large_page: Chrome) -> None:
@@ -246,7 +269,7 @@ def test_a_link_to_an_image_without_a_picture_finds_its_row(large_page: Chrome) 
 
 
 def test_a_row_that_was_searched_for_leads_to_the_picture(small_page: Chrome) -> None:
-    pictured = shown(small_page)[-1]
+    pictured = visible(small_page)[-1]
     small_page.find_element(By.ID, "search").send_keys(pictured)
     small_page.find_element(By.CSS_SELECTOR, "#rows a").click()
     assert small_page.switch_to.active_element.get_attribute("data-id") == pictured
@@ -256,12 +279,12 @@ def test_a_row_that_was_searched_for_leads_to_the_picture(small_page: Chrome) ->
 def test_only_the_images_that_are_drawn_are_read(small_run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(small_run)
     cases = read_cases(RAW)
-    tested = tabulate(pd.read_csv("metrics/scores.csv"), cases)
+    tested = tabulate_tested(pd.read_csv("metrics/scores.csv"), cases)
     for case in cases:
         if case.id != tested.index[-1]:
             case.image.unlink()
             case.image.write_text("not an image")
-    assert list(draw(draw_example, tested[-1:], cases, "draw")) == [tested.index[-1]]
+    assert list(draw_test_images(draw_example, tested["fold"][-1:], cases, "draw")) == [tested.index[-1]]
 
 
 def test_the_model_card_and_the_examples_are_of_this_run(report: Path, tested: pd.DataFrame) -> None:
@@ -271,40 +294,51 @@ def test_the_model_card_and_the_examples_are_of_this_run(report: Path, tested: p
     # A heading stands apart, or some viewers take it for text.
     assert card.count("\n\n## ") == card.count("## ")
     lesions = int((tested["tp"] + tested["fn"] > 0).sum())
-    assert len(list((report.parent / "examples").iterdir())) == 3 * min(10, lesions)
+    assert len(list((report.parent / "examples").iterdir())) == min(30, lesions)
 
 
-def test_what_class_and_mask_say_otherwise_is_told(clone: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_page_of_dvc_without_a_network_refers_to_the_report(working_copy: Path, browser: Chrome) -> None:
+    dvc(working_copy, "plots", "show", "--quiet")
+    browser.get((working_copy / "dvc_plots" / "index.html").as_uri())
+    assert "The charts are missing: they need a network." in browser.find_element(By.TAG_NAME, "body").text
+    assert browser.page_source.index("vegaEmbed(") < browser.page_source.index("<img")
+    # Reading the log empties it, for the tests that follow.
+    assert "ERR_NAME_NOT_RESOLVED" in str(browser.get_log("browser"))
+
+
+def test_the_end_of_a_run_names_the_report_by_an_address(
+    report: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(report.parent.parent)
+    print_summary(json.loads(Path("metrics/figures.json").read_text(encoding="utf-8")))
+    assert capsys.readouterr().out.endswith(f"\nreport: {report.resolve().as_uri()}\n")
+
+
+EMPTY_GALLERY = {"items": [], "reasons": {}, "tested": [], "classes": [], "width": 1}
+EMPTY_SHEETS = {"near_duplicates": [], "sweeps": [], "flagged": [], "flagged_images": 0, "sheet_width": 1}
+
+
+def render_report(facts: dict[str, Any]) -> str:
+    """The report without pictures and charts."""
+    return render("report.html.j2", params=load(Params), **facts, **EMPTY_GALLERY, **EMPTY_SHEETS, charts=[])
+
+
+def test_where_class_and_mask_contradict_each_other_the_images_are_counted(
+    clone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(clone)
-    known = facts(load(Params), pd.read_csv(GROUPS))
-    known["figures"]["test"]["class against mask"] = {"lesion class, no lesion": 2, "normal, lesion": 1}
-    shown = {"items": [], "reasons": {}, "tested": [], "repeats": [], "flagged": [], "flagged_images": 0, "charts": []}
-    shown |= {"classes": [], "sweeps": []}
-    shown |= {"truth": TRUTH, "prediction": PREDICTION}
-    page = render("report.html.j2", **known, **shown, width=1, sheet_width=1)
-    assert "(empty in a lesion class: 2, not empty in the class normal: 1)" in page
+    facts = read_facts(load(Params).split.run, pd.read_csv(GROUPS))
+    facts["figures"]["test"]["class against mask"] = {"lesion class, no lesion": 2, "normal, lesion": 1}
+    assert "(empty in a lesion class: 2, not empty in the class normal: 1)" in render_report(facts)
 
 
-@given(arrays(bool, (8, 9)))
-def test_filling_the_contour_path_gives_the_mask_back(mask: NDArray[np.bool_]) -> None:
-    rings = [
-        np.array([[float(number) - 0.5 for number in point.split()] for point in ring.split("L")])
-        .round()
-        .astype(np.int32)
-        for ring in contour_path(mask).replace("Z", "").split("M")[1:]
-    ]
-    filled = np.zeros(mask.shape, np.uint8)
-    for ring in rings:
-        cv2.fillPoly(filled, [ring], 1)
-    assert (filled >= mask).all()
-    assert bool(rings) == mask.any()
-
-
-def test_an_overlay_keeps_the_picture_and_draws_the_outline() -> None:
-    image, mask = np.full((50, 60), 90, np.uint8), np.zeros((50, 60), bool)
-    mask[10:30, 20:40] = True
-    drawn = overlay(image, [(mask, PREDICTION)])
-    assert drawn.shape == (50, 60, 3)
-    assert (drawn[45, 5] == 90).all()
-    # Smoothed lines blend with what is below.
-    assert abs(drawn[10, 30].astype(int) - PREDICTION).max() < 40
+@pytest.mark.parametrize("patients", [0, 3])
+@pytest.mark.parametrize("several", [0, 2])
+def test_a_blank_stands_between_all_sentences(
+    clone: Path, monkeypatch: pytest.MonkeyPatch, patients: int, several: int
+) -> None:
+    monkeypatch.chdir(clone)
+    facts = read_facts(load(Params).split.run, pd.read_csv(GROUPS))
+    facts["audit"]["patients"], facts["audit"]["flagged"]["several_patients"] = patients, several
+    text = re.sub(r"<script.*|<style>.*?</style>|</?[abi]\b[^>]*>", "", render_report(facts), flags=re.DOTALL)
+    assert re.findall(r"[a-z)][.:;,][A-Z].{9}", text) == []

@@ -1,5 +1,6 @@
 """The rule of the layout: stages and commands build on rooms, rooms on lower ones, nothing on a stage."""
 
+import ast
 from pathlib import Path
 
 import pytest
@@ -13,11 +14,11 @@ ROOMS = (
     "cases",
     "scans",
     "sources",
-    "repeats",
+    "auditing",
     "network",
     "training",
-    "answers",
     "scoring",
+    "answers",
     "findings",
     "inference",
     "exporting",
@@ -52,3 +53,11 @@ def test_a_room_imports_lower_rooms_alone(module: Path) -> None:
 @pytest.mark.parametrize("stage", STAGES, ids=str)
 def test_a_stage_imports_rooms_but_no_stage_and_no_command(stage: Path) -> None:
     assert rooms_imported(stage) <= {*ROOMS} - {"commands"}
+
+
+@pytest.mark.parametrize("stage", STAGES, ids=str)
+def test_a_stage_leaves_the_import_of_keras_to_the_rooms(stage: Path) -> None:
+    """Imports are sorted, so that Keras would be loaded before the package has set what TensorFlow reads."""
+    statements = ast.parse((ROOT / stage).read_text(encoding="utf-8")).body
+    names = {alias.name for statement in statements if isinstance(statement, ast.Import) for alias in statement.names}
+    assert names.isdisjoint({"keras", "tensorflow"})

@@ -15,7 +15,7 @@ import pandas as pd
 import pytest
 import yaml
 from conftest import ROOT, MadeOnce
-from test_train import curve, disks, tiny_params
+from test_train import curve, disks, tiny_settings
 
 from breast_ultrasound.cases.prepared import IMAGES, INDEX, MASKS
 from breast_ultrasound.network.model_files import load
@@ -43,7 +43,7 @@ def make_folder(folder: Path) -> None:
     (folder / "data/prepared").mkdir(parents=True)
     (folder / "stages").symlink_to(ROOT / "stages")
     shutil.copy(ROOT / "dvc.yaml", folder)
-    params = tiny_params(epochs=4).model_dump(mode="json")
+    params = tiny_settings(epochs=4).model_dump(mode="json")
     params["hardware"] = {"device": "cpu", "precision": "float32"}
     params["network"] |= {"depth": 2}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
@@ -97,8 +97,8 @@ def ended(process: subprocess.Popen[str], code: int = 0) -> str:
 def assert_same_training(folder: Path, alone: Path) -> None:
     """The curves and the network in `folder` are those of one process, but for rounding."""
     for name in ("loss", "val_loss", "val_lesion_dice", "val_class_accuracy"):
-        found, expected = (curve(path / HISTORY, name).to_numpy() for path in (folder, alone))
-        assert found == pytest.approx(expected, rel=1e-4), name
+        measured, expected = (curve(path / HISTORY, name).to_numpy() for path in (folder, alone))
+        assert measured == pytest.approx(expected, rel=1e-4), name
     weights, expected = (load(path / "models/fold-0.keras").get_weights() for path in (folder, alone))
     assert all(np.allclose(a, b, atol=1e-3) for a, b in zip(weights, expected, strict=True))
 

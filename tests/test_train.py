@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pandas as pd
 import pytest
+from conftest import PARAMS
 from dvclive.live import Live
 
 from breast_ultrasound.cases.letterbox import Letterbox
@@ -12,32 +13,35 @@ from breast_ultrasound.network import device, model_files
 from breast_ultrasound.network.device import Device, Hardware
 from breast_ultrasound.pipeline.errors import UserError
 from breast_ultrasound.pipeline.params import load
+from breast_ultrasound.training import fitting
 from breast_ultrasound.training.batches import Batches
 from breast_ultrasound.training.callbacks import Progress
 from breast_ultrasound.training.checkpoint import CheckpointFile
+from breast_ultrasound.training.fitting import FoldBatches
 from breast_ultrasound.training.losses import BceDice
-from stages import train
-from stages.train import Params
+from breast_ultrasound.training.optimizer import optimizer
+from breast_ultrasound.training.settings import Settings
+from stages.train import check_grid
 
 CPU = Device("cpu", "test", 1, "float32")
 
 
-def tiny_params(epochs: int = 6) -> Params:
-    """The committed params with a network that trains in seconds."""
-    loaded = load(Params)
-    return loaded.model_copy(
+def tiny_settings(epochs: int = 6) -> Settings:
+    """Return the tests' params, changed so that a network learns to see disks in seconds."""
+    settings = load(Settings, PARAMS)
+    return settings.model_copy(
         update={
-            "network": loaded.network.model_copy(
-                update={"stem": 1, "width": 4, "depth": 3, "dropout": 0.1, "encoder": "none", "class_head": True}
+            "network": settings.network.model_copy(update={"stem": 1, "dropout": 0.1}),
+            "train": settings.train.model_copy(
+                update={"epochs": epochs, "batch": 4, "ema": 0.8, "learning_rate": 0.01}
             ),
-            "train": loaded.train.model_copy(update={"epochs": epochs, "batch": 4, "ema": 0.8, "learning_rate": 0.01}),
         }
     )
 
 
 @pytest.fixture
-def tiny() -> Params:
-    return tiny_params()
+def tiny() -> Settings:
+    return tiny_settings()
 
 
 def disks(images: int = 24) -> Prepared:
@@ -66,16 +70,18 @@ class StoppedLive(Live):
             raise KeyboardInterrupt
 
 
-def fit(loaded: Params, folder: Path, hardware: Device = CPU, last_epoch: int = 1000) -> keras.Model:
+def fit(settings: Settings, folder: Path, hardware: Device = CPU, last_epoch: int = 1000) -> keras.Model:
     """Train in `folder`; where a training was stopped there before, go on with it."""
-    device.configure(Hardware.model_validate({"device": "cpu", "precision": hardware.precision}), loaded.seed)
-    training = Batches(disks(), np.arange(16), loaded.train.batch, seed=loaded.seed)
-    validation = Batches(disks(), np.arange(16, 24), loaded.train.batch)
+    device.configure(Hardware.model_validate({"device": "cpu", "precision": hardware.precision}), settings.seed)
+    batches = FoldBatches(
+        training=Batches(disks(), np.arange(16), settings.train.batch, seed=settings.seed),
+        validation=Batches(disks(), np.arange(16, 24), settings.train.batch),
+    )
     with StoppedLive(str(folder), dvcyaml=None, save_dvc_exp=False, report=None) as live:
         live.last_epoch = last_epoch
         unfinished = CheckpointFile(folder.with_suffix(".checkpoint"), "key")
-        progress = Progress(training, live, folder.with_suffix(".log"))
-        return train.fit(loaded, training, validation, hardware, progress, unfinished)
+        progress = Progress(batches.training, live, folder.with_suffix(".log"))
+        return fitting.fit(settings, batches, hardware, progress, unfinished)
 
 
 def curve(folder: Path, name: str) -> pd.Series:
@@ -101,7 +107,7 @@ def lesion_dice(network: keras.Model) -> float:
 
 
 def test_training_learns_and_keeps_the_best_averaged_weights(tmp_path: Path) -> None:
-    network = fit(tiny_params(epochs=12), tmp_path / "one")
+    network = fit(tiny_settings(epochs=12), tmp_path / "one")
     validation = curve(tmp_path / "one", "val_lesion_dice")
     assert len(validation) == 12
     assert validation.max() > 0.5
@@ -111,7 +117,7 @@ def test_training_learns_and_keeps_the_best_averaged_weights(tmp_path: Path) -> 
 
 @pytest.mark.long
 def test_training_stops_early_where_nothing_gets_better_and_a_stopped_one_ends_as_if_it_had_not_been_stopped(
-    tiny: Params, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     patient = tiny.model_copy(update={"train": tiny.train.model_copy(update={"epochs": 200, "patience": 2})})
     whole = fit(patient, tmp_path / "whole")
@@ -130,7 +136,7 @@ def test_training_stops_early_where_nothing_gets_better_and_a_stopped_one_ends_a
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_training_works_in_half_precision(tiny: Params, tmp_path: Path, precision: str) -> None:
+def test_training_works_in_half_precision(tiny: Settings, tmp_path: Path, precision: str) -> None:
     short = tiny.model_copy(update={"train": tiny.train.model_copy(update={"epochs": 2})})
     try:
         network = fit(short, tmp_path / "one", Device("cpu", "test", 1, precision))
@@ -141,7 +147,7 @@ def test_training_works_in_half_precision(tiny: Params, tmp_path: Path, precisio
 
 
 @pytest.mark.long
-def test_a_network_with_an_encoder_trains_and_its_file_gives_what_it_gave(tiny: Params, tmp_path: Path) -> None:
+def test_a_network_with_an_encoder_trains_and_its_file_gives_what_it_gave(tiny: Settings, tmp_path: Path) -> None:
     encoded = tiny.model_copy(
         update={
             "network": tiny.network.model_copy(update={"encoder": "efficientnet-lite0", "decoder": (16, 8, 8, 4)}),
@@ -156,14 +162,14 @@ def test_a_network_with_an_encoder_trains_and_its_file_gives_what_it_gave(tiny: 
     assert all(np.allclose(stored[name], output, atol=1e-4) for name, output in network(images).items())
 
 
-def test_the_loss_is_scaled_in_float16_alone(tiny: Params) -> None:
-    scaled = {precision: train.optimizer(tiny.train, 100, precision) for precision in ("float16", "bfloat16")}
+def test_the_loss_is_scaled_in_float16_alone(tiny: Settings) -> None:
+    scaled = {precision: optimizer(tiny.train, 100, precision) for precision in ("float16", "bfloat16")}
     assert isinstance(scaled["float16"], keras.optimizers.LossScaleOptimizer)
     assert not isinstance(scaled["bfloat16"], keras.optimizers.LossScaleOptimizer)
 
 
-def test_the_learning_rate_warms_up_and_falls_to_zero(tiny: Params) -> None:
-    rate = train.optimizer(tiny.train.model_copy(update={"warmup": 0.1}), 100, "float32")._learning_rate
+def test_the_learning_rate_warms_up_and_falls_to_zero(tiny: Settings) -> None:
+    rate = optimizer(tiny.train.model_copy(update={"warmup": 0.1}), 100, "float32")._learning_rate
     rates = [float(rate(step)) for step in range(101)]
     assert rates[0] == 0
     assert np.argmax(rates) == 10
@@ -171,13 +177,13 @@ def test_the_learning_rate_warms_up_and_falls_to_zero(tiny: Params) -> None:
     assert rates[100] == pytest.approx(0, abs=1e-6)
 
 
-def test_a_grid_that_cannot_be_halved_often_enough_is_told(tiny: Params) -> None:
-    train.check_grid(32, tiny.network)
+def test_a_grid_that_cannot_be_halved_often_enough_is_refused(tiny: Settings) -> None:
+    check_grid(32, tiny.network)
     with pytest.raises(UserError, match=r"prepare\.size: 34 must be a multiple of .* 4: network\.stem"):
-        train.check_grid(34, tiny.network)
+        check_grid(34, tiny.network)
 
 
-def test_a_gpu_that_is_not_there_is_told() -> None:
+def test_a_gpu_that_is_not_there_is_refused() -> None:
     if device._gpus():
         pytest.skip("this machine has a GPU")
     with pytest.raises(UserError, match=r"hardware\.device is gpu"):

@@ -1,3 +1,3 @@
-"""From probabilities to an answer: the steps to a mask, how sure it is, and how both are fitted on validation images.
-How good an answer is, is judged in `scoring`.
+"""From probabilities to an answer: a mask, class probabilities, and how sure both are, as fitted on validation images.
+`network` and `inference`, its neighbours, predict the probabilities; `scoring` judges the answers.
 """

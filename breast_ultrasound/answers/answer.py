@@ -1,4 +1,4 @@
-"""From what the network says of an image to an answer: its mask, its class, and how sure both are."""
+"""An answer for one image, and the fitted post-processing that makes it from the output of a network."""
 
 import json
 from dataclasses import asdict, dataclass, field, fields, replace
@@ -8,70 +8,86 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from breast_ultrasound.answers.calibration import Knots, agreement, class_probabilities, estimate, lesion_chance
+from breast_ultrasound.answers.calibration import (
+    DiceCalibration,
+    class_probabilities,
+    image_probability,
+    predicted_dice,
+    soft_dice,
+)
 from breast_ultrasound.answers.postprocess import Steps, binary_mask
 from breast_ultrasound.pipeline.arrays import Grey, Mask
 from breast_ultrasound.pipeline.errors import UserError
 
 POSTPROCESS = Path("metrics/postprocess.json")
-# The entry fitted on the validation images of every network, for what no fold tests: new images.
+# The entry that is fitted on the validation images of every network, for images that no fold tests: new ones.
 ALL = "all"
+
+# Keys of files written by earlier versions, and the keys that replaced them.
+_EARLIER_KEYS = {"chance": "image_probability", "estimate": "dice_calibration"}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """What is said of an image.
+    """What post-processing makes of one image.
 
-    Its mask bool [height, width]; the probabilities of CLASSES [3], or [0] of a network without them; the chance that
-    it holds a lesion, and the Dice that its mask can be expected to have, both 0 to 1.
+    `mask` is bool [height, width]; `class_probabilities` are those of CLASSES, float64 [3], or [0] of a network without
+    a class head; `image_probability`, that the image holds a lesion, and `predicted_dice`, of the mask, are 0 to 1.
     """
 
     mask: Mask
-    classes: NDArray[np.float64]
-    chance: float
-    dice: float
+    class_probabilities: NDArray[np.float64]
+    image_probability: float
+    predicted_dice: float
 
 
 @dataclass(frozen=True)
-class Fitted:
-    """How to get from what the network says to an answer; the default is the network's bare answer, taken as it is."""
+class Postprocessing:
+    """The steps to a mask, the temperature of the class logits and the calibration of the predicted Dice.
+
+    The default changes nothing: a pixel is in the mask from a probability of one half on, and both calibrations are the
+    identity.
+    """
 
     steps: Steps = field(default_factory=Steps)
     temperature: float = 1.0
-    estimate: Knots = ((0.0, 0.0), (1.0, 1.0))
+    dice_calibration: DiceCalibration = ((0.0, 0.0), (1.0, 1.0))
 
     def answer(self, probability: Grey, logits: NDArray[np.float64]) -> Answer:
-        """The answer to a probability uint8 [height, width], 0 to 255, and class logits [3], or [0] without a head."""
-        return self.judge(probability, class_probabilities(logits, self.temperature))
+        """Answer for a probability, uint8 [height, width] of 0 to 255, and class logits [3], or [0] without a head."""
+        return self.answer_calibrated(probability, class_probabilities(logits, self.temperature))
 
-    def judge(self, probability: Grey, classes: NDArray[Any]) -> Answer:
-        """The same of calibrated probabilities of CLASSES [3], or [0]."""
-        chance = lesion_chance(classes, probability)
-        mask = binary_mask(probability, self.steps, chance)
-        return Answer(mask, classes, chance, estimate(agreement(probability, mask, chance), self.estimate))
+    def answer_calibrated(self, probability: Grey, classes: NDArray[Any]) -> Answer:
+        """Answer for a probability, uint8 [height, width], and calibrated probabilities of CLASSES [3], or [0]."""
+        lesion = image_probability(classes, probability)
+        mask = binary_mask(probability, self.steps, lesion)
+        return Answer(
+            mask, classes, lesion, predicted_dice(soft_dice(probability, mask, lesion), self.dice_calibration)
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """Return the fields as plain values."""
         return asdict(self.steps) | {
             "temperature": self.temperature,
-            "estimate": [list(knot) for knot in self.estimate],
+            "dice_calibration": [list(point) for point in self.dice_calibration],
         }
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> "Fitted":
-        """From the values of `to_json`, or those of an earlier version, which lack the steps that it did not take.
+    def from_json(cls, values: dict[str, Any]) -> "Postprocessing":
+        """Read the values of `to_json`, or those of an earlier version, which lack some steps and name two otherwise.
 
-        KeyError where the threshold is missing.
+        Raises KeyError where the threshold is missing.
         """
+        values = {_EARLIER_KEYS.get(key, key): value for key, value in values.items()}
         steps = Steps(**{step.name: values.get(step.name, step.default) for step in fields(Steps)})
-        knots = tuple((at, value) for at, value in values.get("estimate", cls.estimate))
-        return cls(replace(steps, threshold=values["threshold"]), values.get("temperature", 1.0), knots)
+        calibration = tuple((soft, dice) for soft, dice in values.get("dice_calibration", cls.dice_calibration))
+        return cls(replace(steps, threshold=values["threshold"]), values.get("temperature", 1.0), calibration)
 
 
-def read_fitted(path: Path, model: str) -> Fitted:
-    """What was fitted for a model, by its file stem such as `fold-0`; UserError where there is nothing."""
+def read_postprocessing(path: Path, model: str) -> Postprocessing:
+    """Read the entry of a model, by its file stem such as `fold-0`; raises UserError where the file lacks it."""
     try:
-        return Fitted.from_json(json.loads(path.read_text())[model])
+        return Postprocessing.from_json(json.loads(path.read_text(encoding="utf-8"))[model])
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{path}: holds no post-processing for {model}. Run `uv run dvc repro`, or give --threshold."

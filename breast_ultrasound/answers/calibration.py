@@ -1,6 +1,4 @@
-"""How sure to be: of an image's class, of there being a lesion, and of the mask."""
-
-from collections.abc import Sequence
+"""Calibrated confidence: in an image's class, in its holding a lesion, and in its mask."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,39 +6,47 @@ from numpy.typing import NDArray
 from breast_ultrasound.cases.classes import CLASSES
 from breast_ultrasound.pipeline.arrays import Grey, Mask
 
-Knots = tuple[tuple[float, float], ...]
+# Points (soft Dice, predicted Dice) of a rising line, by soft Dice.
+DiceCalibration = tuple[tuple[float, float], ...]
 
 
 def class_probabilities(logits: NDArray[np.float64], temperature: float) -> NDArray[np.float64]:
-    """The probabilities of CLASSES from their logits, both [..., 3]; of [0], a network without classes, [0]."""
+    """Return the probabilities of CLASSES from their logits, both [..., 3]; of [0], a network without classes, [0]."""
     if not logits.size:
         return logits
-    # SciPy's softmax is the same, and loading it takes longer than a network's answer.
+    # SciPy's softmax is the same, and loading it takes longer than segmenting an image.
     powers = np.exp((logits - logits.max(axis=-1, keepdims=True)) / temperature)
     return powers / powers.sum(axis=-1, keepdims=True)
 
 
-def lesion_chance(probabilities: NDArray[np.float64], probability: Grey) -> float:
-    """The chance that an image holds a lesion: by its class probabilities [3], or of [0] by its likeliest pixel."""
-    if probabilities.size:
-        return float(1 - probabilities[CLASSES.index("normal")])
+def image_probability(classes: NDArray[np.float64], probability: Grey) -> float:
+    """Return the probability that an image holds a lesion, 0 to 1.
+
+    It comes from the class probabilities [3], or, where these are [0], from the most probable pixel of the uint8 map.
+    """
+    if classes.size:
+        return float(1 - classes[CLASSES.index("normal")])
     return float(probability.max()) / 255
 
 
-def agreement(probability: Grey, mask: Mask, chance: float) -> float:
-    """The Dice that a mask would have if the probabilities, 0 to 255, and the chance of a lesion were right.
+def soft_dice(probability: Grey, mask: Mask, lesion: float) -> float:
+    """Return the mean Dice that a mask would have if its probabilities, uint8 of 0 to 255, were right.
 
-    For a mask it is 2·Σ p over the mask / (Σ p + area), times the chance of a lesion; for an empty one the chance that
-    there is none.
+    `lesion` is the image-level probability. For a mask the soft Dice is 2·Σ p over the mask / (Σ p + area), times
+    `lesion`; for an empty mask it is 1 − `lesion`.
     """
     if not mask.any():
-        return 1 - chance
-    expected = probability.sum(dtype=np.float64) / 255
-    inside = probability[mask].sum(dtype=np.float64) / 255
-    return chance * float(2 * inside / (expected + mask.sum()))
+        return 1 - lesion
+    expected_area = probability.sum(dtype=np.float64) / 255
+    overlap = probability[mask].sum(dtype=np.float64) / 255
+    return lesion * float(2 * overlap / (expected_area + mask.sum()))
 
 
-def estimate(agreed: float, knots: Sequence[tuple[float, float]]) -> float:
-    """The Dice to be expected of a mask of this agreement, by the knots of a rising line."""
-    at, values = zip(*knots, strict=True)
-    return float(np.interp(agreed, at, values))
+def predicted_dice(soft: float, calibration: DiceCalibration) -> float:
+    """Return the Dice that a mask of this soft Dice is estimated to have.
+
+    >>> predicted_dice(0.5, ((0.25, 0.0), (0.75, 1.0)))
+    0.5
+    """
+    soft_values, dice_values = zip(*calibration, strict=True)
+    return float(np.interp(soft, soft_values, dice_values))

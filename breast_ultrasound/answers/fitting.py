@@ -1,8 +1,10 @@
-"""What is fitted on validation images: the steps of post-processing, and how sure to be of class and mask."""
+"""Fitting on validation images: the steps of post-processing, the class temperature and the calibration of Dice."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -10,52 +12,97 @@ from numpy.typing import NDArray
 from scipy.optimize import isotonic_regression, minimize_scalar
 from scipy.special import log_softmax
 
-from breast_ultrasound.answers.calibration import Knots
+from breast_ultrasound.answers.calibration import DiceCalibration
 from breast_ultrasound.answers.postprocess import Steps
-from breast_ultrasound.scoring.lesions import LOST
+from breast_ultrasound.scoring.lesions import MISSED_DICE
 
-# Beyond these a temperature makes every class certain, or all alike.
+# The steps that decide which images have a mask, and where it begins; the others give it its shape.
+IMAGE_STEPS = "image_probability", "threshold"
+
+# A decision is cross-fitted on so many parts of the images.
+PARTS = 5
+
+Score = Callable[[Steps], NDArray[np.float64]]
+Search = Callable[[Steps, Score], Steps]
+Parts = NDArray[np.int64]
+Pays = Callable[[NDArray[np.float64]], bool]
+
+# Beyond these a temperature makes every class certain, or all classes alike.
 _LOG_TEMPERATURES = math.log(0.1), math.log(10)
 
 
-def utility(dice: NDArray[np.float64], lesion: NDArray[np.bool_], lost_lesion: float) -> NDArray[np.float64]:
-    """What masks [n] are worth, 0 to 1: their Dice, and beside it `lost_lesion` unless a lesion is lost, over the sum.
+def utility(dice: NDArray[np.float64], lesion: NDArray[np.bool_], missed_lesion: float) -> NDArray[np.float64]:
+    """Return the utility, 0 to 1, of masks [n]: their Dice plus `missed_lesion`, over 1 + `missed_lesion`.
 
-    Post-processing is fitted by the mean. A lost lesion costs up to 1 + `lost_lesion` times what a mask on an image
-    without a lesion does.
+    The bonus `missed_lesion` is withheld where a lesion is missed. Post-processing is fitted by the mean utility, so
+    that a missed lesion costs up to 1 + `missed_lesion` times what a mask on a normal image costs.
+
+    >>> utility(np.array([0.9, 0.0]), np.array([True, True]), missed_lesion=1.0)
+    array([0.95, 0.  ])
     """
-    kept = ~lesion | (dice >= LOST)
-    return (dice + lost_lesion * kept) / (1 + lost_lesion)
+    not_missed = ~lesion | (dice >= MISSED_DICE)
+    return (dice + missed_lesion * not_missed) / (1 + missed_lesion)
 
 
-def fit_steps(
-    candidates: dict[str, Sequence[Any]],
-    score: Callable[[Steps], NDArray[np.float64]],
-    pays: Callable[[NDArray[np.float64]], bool],
-) -> Steps:
-    """The best steps, by two rounds of coordinate ascent from the default.
+def fit_steps(candidates: Mapping[str, Sequence[Any]], score: Score, parts: Parts, pays: Pays) -> Steps:
+    """Return the best steps by two decisions, each made only where its cross-fitted gain pays.
 
-    Each step in turn takes the one of its `candidates` with the best mean score [n], if what the images gain by it [n]
-    `pays`.
+    The first chooses the image-level probability and the threshold together, from all pairs of their `candidates`; the
+    second chooses the other steps, one after the other. `score` gives the utility of each image [n], `parts` the part
+    that it lies in, and `pays` judges gains [n].
     """
-    best, reached = Steps(), score(Steps())
-    for _ in range(2):
-        before = best
-        for name, values in candidates.items():
-            tried = [replace(best, **{name: value}) for value in values if value != getattr(best, name)]
-            if not tried:
-                continue
-            scores = [score(steps) for steps in tried]
-            first = int(np.argmax([found.mean() for found in scores]))
-            if scores[first].mean() > reached.mean() and pays(scores[first] - reached):
-                best, reached = tried[first], scores[first]
-        if best == before:
-            break
-    return best
+    image = {name: values for name, values in candidates.items() if name in IMAGE_STEPS}
+    shape = {name: values for name, values in candidates.items() if name not in IMAGE_STEPS}
+    steps = decide(partial(search_jointly, image), Steps(), score, parts, pays)
+    return decide(partial(search_in_turn, shape), steps, score, parts, pays)
+
+
+def decide(search: Search, before: Steps, score: Score, parts: Parts, pays: Pays) -> Steps:
+    """Return the steps that `search` chooses on all images [n], or those `before` where its cross-fitted gain is noise.
+
+    For each part the search is made on the other parts and its gain is taken on that part, so that no image has a say
+    in its own gain (Stone, Journal of the Royal Statistical Society B 36, 1974).
+    """
+
+    def gains(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
+        chosen = search(before, lambda steps: score(steps)[~inside])
+        return np.where(inside, score(chosen) - score(before), 0)
+
+    cross_fitted = sum((gains(parts == part) for part in np.unique(parts)), np.zeros(len(parts)))
+    return search(before, score) if pays(cross_fitted) else before
+
+
+def search_jointly(candidates: Mapping[str, Sequence[Any]], before: Steps, score: Score) -> Steps:
+    """Return the best of all combinations of candidates, by the sum of the scores; of equals `before`, then the first.
+
+    >>> best = search_jointly({"threshold": (0.5, 0.3, 0.4)}, Steps(), lambda steps: np.array([steps.threshold < 0.5]))
+    >>> best.threshold
+    0.3
+    """
+    combinations = (dict(zip(candidates, values, strict=True)) for values in product(*candidates.values()))
+    return max([before, *(replace(before, **values) for values in combinations)], key=lambda steps: score(steps).sum())
+
+
+def search_in_turn(candidates: Mapping[str, Sequence[Any]], before: Steps, score: Score) -> Steps:
+    """Return the steps where each in turn has taken the best of its candidates, by the sum of the scores."""
+    for name, values in candidates.items():
+        before = search_jointly({name: values}, before, score)
+    return before
+
+
+def parts_by_group(groups: NDArray[np.int64], seed: int) -> Parts:
+    """Return the part, 0 to 4, that each image [n] lies in; images of one group [n] lie in one part.
+
+    >>> parts = parts_by_group(np.array([7, 8, 8, 9]), seed=0)
+    >>> parts[1] == parts[2] != parts[0]
+    np.True_
+    """
+    every, numbers = np.unique(groups, return_inverse=True)
+    return (np.random.default_rng(seed).permutation(len(every)) % PARTS)[numbers]
 
 
 def fit_temperature(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> float:
-    """The temperature by which logits [n, 3] of images of these classes [n] are divided to be calibrated; 1 of [n, 0].
+    """Return the temperature that calibrates logits [n, 3] of images of these classes [n]; 1 of logits [n, 0].
 
     It has the least cross-entropy (Guo et al., ICML 2017, arXiv:1706.04599). Images of class -1 are left out.
     """
@@ -66,18 +113,19 @@ def fit_temperature(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> 
     def cross_entropy(log_temperature: float) -> float:
         return -log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(classes)), classes].mean()
 
-    found = minimize_scalar(cross_entropy, bounds=_LOG_TEMPERATURES, method="bounded")
-    return round(float(np.exp(found.x)), 4)
+    minimum = minimize_scalar(cross_entropy, bounds=_LOG_TEMPERATURES, method="bounded")
+    return round(float(np.exp(minimum.x)), 4)
 
 
-def fit_estimate(agreements: NDArray[np.float64], dice: NDArray[np.float64]) -> Knots:
-    """The rising steps that tell the Dice [n] best from the agreements [n], at least one, as points of a line.
+def fit_dice_calibration(soft_dice: NDArray[np.float64], dice: NDArray[np.float64]) -> DiceCalibration:
+    """Return the rising map that predicts the Dice [n] of images best from their soft Dice [n], at least one point.
 
-    Isotonic regression (Barlow et al., 1972), the mean of each step at the mean agreement of its images.
+    Isotonic regression (Barlow et al., 1972): the mean Dice of each block, at the mean soft Dice of its images.
     """
-    order = np.argsort(agreements, kind="stable")
-    fitted = isotonic_regression(dice[order])
-    steps = zip(fitted.blocks[:-1], fitted.blocks[1:], strict=True)
+    order = np.argsort(soft_dice, kind="stable")
+    regression = isotonic_regression(dice[order])
+    blocks = zip(regression.blocks[:-1], regression.blocks[1:], strict=True)
     return tuple(
-        (round(float(agreements[order[start:end]].mean()), 4), round(float(fitted.x[start]), 4)) for start, end in steps
+        (round(float(soft_dice[order[start:end]].mean()), 4), round(float(regression.x[start]), 4))
+        for start, end in blocks
     )

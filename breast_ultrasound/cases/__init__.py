@@ -1,3 +1,3 @@
-"""What a case is, on disk and as arrays: the layout of data/raw, decoding, the letterbox, the prepared arrays,
-the folds. Where cases come from is in `sources`, what tells that two show the same in `repeats`.
+"""Cases on disk and as arrays: data/raw, pictures and their decoding, pairing of masks, the letterbox, the prepared
+arrays, the folds. Where cases come from is in `sources`, which of them are near-duplicates in `auditing`.
 """

@@ -1,8 +1,8 @@
-"""What an image may show."""
+"""The classes of images."""
 
-# What the class head tells apart.
+# The classes of the class head.
 CLASSES = ("benign", "malignant", "normal")
-# A lesion of a data set that does not tell benign from malignant.
-UNTOLD = "lesion"
-# What an image may be filed as.
-LABELS = (*CLASSES, UNTOLD)
+# A lesion whose type is not recorded.
+UNSPECIFIED = "lesion"
+# The classes that an image may be filed under.
+LABELS = (*CLASSES, UNSPECIFIED)

@@ -1,4 +1,4 @@
-"""The prepared data set, as the stage `prepare` writes it and the later ones read it."""
+"""The prepared data set, which the stage `prepare` writes and later stages read."""
 
 import mmap
 from dataclasses import dataclass
@@ -33,19 +33,19 @@ class Prepared:
         return cls(images, masks, read_index(folder))
 
     def read(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
-        """Copies of the images and of the masks of some rows, uint8 [n, size, size].
+        """Return copies of the images and of the masks of some rows, uint8 [n, size, size].
 
-        Nothing of the arrays stays in this process's memory, however many rows are read one after another.
+        No page of the arrays stays in the memory of the process, however many rows are read in turn.
         """
         for array in (self.images, self.masks):
-            _announce(array, rows)
+            _prefetch(array, rows)
         copies = self.images[rows], self.masks[rows]
         for array in (self.images, self.masks):
-            _give_back(array)
+            _release(array)
         return copies
 
     def content(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        """Where on the grid the images of some rows lie, 1, and where they are padded, 0: uint8 [n, size, size]."""
+        """Return 1 where the images of some rows lie on the grid, 0 where they are padded: uint8 [n, size, size]."""
         planes = np.zeros((len(rows), self.size, self.size), np.uint8)
         for plane, box in zip(planes, letterboxes(self.index.iloc[rows]), strict=True):
             box.content(plane)[...] = 1
@@ -53,17 +53,17 @@ class Prepared:
 
     @property
     def classes(self) -> NDArray[np.int64]:
-        """The class of each image, as its place in CLASSES; -1 where benign or malignant is not told."""
+        """Return the class of each image as its index in CLASSES, int64 [n]; -1 where it is unspecified."""
         return pd.Index(CLASSES).get_indexer(pd.Index(self.index["class"]))
 
     @property
     def size(self) -> int:
-        """Side of the square grid in pixels."""
+        """Return the side of the square grid in pixels."""
         return self.images.shape[1]
 
 
-def _announce(array: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
-    # Else the system fetches row after row, and with each what surrounds it on the disk, up to megabytes.
+def _prefetch(array: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
+    # Otherwise the system reads ahead: with each row it fetches up to megabytes around it.
     if isinstance(array, np.memmap) and isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_WILLNEED"):
         for row in rows:
             start = array.offset % mmap.ALLOCATIONGRANULARITY + int(row) * array.strides[0]
@@ -71,17 +71,17 @@ def _announce(array: NDArray[np.uint8], rows: NDArray[np.int64]) -> None:
             array.base.madvise(mmap.MADV_WILLNEED, page, start + array.strides[0] - page)
 
 
-def _give_back(array: NDArray[np.uint8]) -> None:
-    # Pages that were read of a file count as the process's own until the system needs them for others.
+def _release(array: NDArray[np.uint8]) -> None:
+    # Pages of a file that were read count as memory of the process until another process needs them.
     if isinstance(array.base, mmap.mmap) and hasattr(mmap, "MADV_DONTNEED"):
         array.base.madvise(mmap.MADV_DONTNEED)
 
 
 def read_index(folder: Path) -> pd.DataFrame:
-    """The table of ids, classes and letterbox geometries alone."""
+    """Return the table of ids, classes and letterbox geometries alone."""
     return read_table(folder / INDEX)
 
 
 def letterboxes(index: pd.DataFrame) -> list[Letterbox]:
-    """The letterbox of each row of an index."""
+    """Return the letterbox of each row of an index."""
     return [Letterbox(*row) for row in index[_GEOMETRY].itertuples(index=False)]

@@ -1,12 +1,13 @@
-"""The verified data set, as the stage `download` writes it and the later ones read it, whatever its source.
+"""The verified data set, as the stage `download` writes it and the later ones read it, whatever its sources.
 
-`<class>/<id>.png` with its masks `<id>_mask.png`, `<id>_mask_1.png`, …, one at least, and cases.csv, a row an image: a
-case table as `data.source: custom` takes it (breast_ultrasound/sources/case_table.py).
+`<class>/<id>.png` with its masks `<id>_mask.png`, `<id>_mask_1.png`, …, one at least; cases.csv, a row an image, itself
+a case table (breast_ultrasound/sources/case_table.py); and sources.json, what the sources are.
 """
 
+import json
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +18,7 @@ from breast_ultrasound.pipeline.errors import UserError
 from breast_ultrasound.pipeline.tables import read_table
 
 RAW = Path("data/raw")
-TABLE = "cases.csv"
+TABLE, SOURCES = "cases.csv", "sources.json"
 # Between the masks of an image, in the table.
 SEPARATOR = ";"
 
@@ -26,7 +27,7 @@ SEPARATOR = ";"
 class Case:
     """An image and its masks, at least one; `id` is the file stem, `cls` one of LABELS.
 
-    `patient` is empty and `mm_per_pixel` None where it is not known.
+    Of what is not recorded `patient`, `source`, `device` and `birads` are empty and `mm_per_pixel` is None.
     """
 
     id: str
@@ -35,15 +36,30 @@ class Case:
     masks: tuple[Path, ...]
     patient: str = ""
     mm_per_pixel: float | None = None
+    source: str = ""
+    device: str = ""
+    birads: str = ""
+
+
+@dataclass(frozen=True)
+class Source:
+    """One source of the images: its number of images, and of a public release where it is and how it may be used."""
+
+    name: str
+    images: int
+    title: str = ""
+    page: str = ""
+    licence: str = ""
+    citation: str = ""
 
 
 def image_file(root: Path, cls: str, case_id: str) -> Path:
-    """Where an image lies."""
+    """Return the path of an image."""
     return root / cls / f"{case_id}.png"
 
 
 def mask_file(root: Path, cls: str, case_id: str, number: int) -> Path:
-    """Where a mask of an image lies, counted from 0."""
+    """Return the path of a mask of an image, counted from 0."""
     return root / cls / f"{case_id}_mask{f'_{number}' if number else ''}.png"
 
 
@@ -60,7 +76,10 @@ def write_table(root: Path, cases: Iterable[Case]) -> None:
         {
             "id": case.id,
             "class": case.cls,
+            "source": case.source,
             "patient": case.patient,
+            "device": case.device,
+            "birads": case.birads,
             "mm_per_pixel": case.mm_per_pixel,
             "image": case.image.relative_to(root).as_posix(),
             "masks": SEPARATOR.join(mask.relative_to(root).as_posix() for mask in case.masks),
@@ -71,37 +90,51 @@ def write_table(root: Path, cases: Iterable[Case]) -> None:
 
 
 def read_cases(root: Path) -> list[Case]:
-    """The cases that lie below `root`, in the order of their table."""
+    """Read the cases that lie below `root`, in the order of their table."""
     return [
         Case(
-            row["id"],
-            row["class"],
-            root / row["image"],
-            tuple(root / mask for mask in row["masks"].split(SEPARATOR)),
-            row["patient"],
-            None if pd.isna(row["mm_per_pixel"]) else row["mm_per_pixel"],
+            id=row["id"],
+            cls=row["class"],
+            image=root / row["image"],
+            masks=tuple(root / mask for mask in row["masks"].split(SEPARATOR)),
+            patient=row["patient"],
+            mm_per_pixel=None if pd.isna(row["mm_per_pixel"]) else row["mm_per_pixel"],
+            source=row["source"],
+            device=row["device"],
+            birads=row["birads"],
         )
         for row in read_table(root / TABLE).to_dict("records")
     ]
 
 
+def write_sources(root: Path, sources: Iterable[Source]) -> None:
+    """Write what the sources of the data set below `root` are."""
+    records = [asdict(source) for source in sources]
+    (root / SOURCES).write_text(json.dumps(records, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def read_sources(root: Path) -> list[Source]:
+    """Read what the sources of the data set below `root` are."""
+    return [Source(**record) for record in json.loads((root / SOURCES).read_text(encoding="utf-8"))]
+
+
 def find_case(root: Path, cls: str, case_id: str) -> Case:
-    """A case by the files that lie there, without the table."""
+    """Return a case by the files that lie there, without the table."""
     masks = (root / cls).glob(f"{case_id}_mask*.png")
     return Case(case_id, cls, image_file(root, cls, case_id), tuple(sorted(masks)))
 
 
 def read_merged_mask(case: Case, height: int, width: int) -> Mask:
-    """All masks of a case merged: bool [height, width]; UserError where one has another size."""
+    """Read all masks of a case, merged: bool [height, width]; UserError where one has another size."""
     masks = [read_mask(path) for path in case.masks]
     for path, mask in zip(case.masks, masks, strict=True):
         if mask.shape != (height, width):
-            found = f"{mask.shape[1]}×{mask.shape[0]}"
-            raise UserError(f"{path}: is {found} pixels, its image {width}×{height}. Replace the one that is wrong.")
+            size = f"{mask.shape[1]}×{mask.shape[0]}"
+            raise UserError(f"{path}: is {size} pixels, its image {width}×{height}. Replace the one that is wrong.")
     return merge_masks(masks)
 
 
 def _numerically(case_id: str) -> tuple[list[str | int], str]:
-    """A key that sorts 2 before 10."""
+    """Return a key that sorts 2 before 10."""
     parts = re.split(r"(\d+)", case_id)
     return [int(part) if place % 2 else part for place, part in enumerate(parts)], case_id

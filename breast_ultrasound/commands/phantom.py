@@ -1,15 +1,17 @@
 """Draw phantom images as another scanner would show them: `uv run phantom FOLDER --seed 7 --sector 70`.
 
-Writes a folder that `external` in params.yaml and `data.source: custom` take; params.yaml explains the settings of the
+Writes a folder for `external` in params.yaml or for `data.sources`; params.yaml explains the settings of the
 scanner. Not part of the pipeline.
 """
 
 import argparse
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from breast_ultrasound.cases.raw import write_table
 from breast_ultrasound.pipeline.errors import UserError, command
-from breast_ultrasound.pipeline.files import written_aside
+from breast_ultrasound.pipeline.files import atomic_write
 from breast_ultrasound.sources.phantom import LINEAR, Scanner, write_phantom
 
 
@@ -29,14 +31,17 @@ def main() -> None:
     """Draw the folder that the command line names."""
     arguments = parse()
     if arguments.folder.exists():
-        raise UserError(f"{arguments.folder}: is there already. Name another folder.")
+        raise UserError(f"{arguments.folder}: exists already. Name another folder.")
     try:
         scanner = Scanner.model_validate({name: getattr(arguments, name) for name in Scanner.model_fields})
-    except ValueError as error:
-        raise UserError(f"no such scanner: {error}") from error
-    with written_aside(arguments.folder) as folder:
+    except ValidationError as error:
+        faults = [f"--{fault['loc'][0]} {fault['input']}: {fault['msg']}" for fault in error.errors()]
+        raise UserError("; ".join(faults)) from error
+    with atomic_write(arguments.folder) as folder:
         folder.mkdir()
-        write_table(folder, write_phantom(folder, max(20, arguments.images), arguments.seed, scanner))
+        cases = write_phantom(folder, max(20, arguments.images), arguments.seed, scanner)
+        write_table(folder, cases)
+    print(f"{arguments.folder}: {len(cases)} images with their masks and a case table. planted.csv holds the truth.")
 
 
 if __name__ == "__main__":

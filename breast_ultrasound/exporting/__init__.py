@@ -1,3 +1,3 @@
 """From trained Keras networks to one file that other runtimes compute.
-What such a file does afterwards is in `inference`.
+What runs such a file, without Keras, is in `inference`.
 """

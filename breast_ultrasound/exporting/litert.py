@@ -6,14 +6,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-from breast_ultrasound.inference.exported import CLASS_PROBABILITY, GREY, PROBABILITY
+from breast_ultrasound.inference.output import Output
+from breast_ultrasound.network.names import CLASS_PROBABILITY, GREY, PROBABILITY
 from breast_ultrasound.pipeline.arrays import Grey
 
 
-def litert_predict(path: Path) -> Callable[[Grey], tuple[Grey, NDArray[np.float32]]]:
-    """What the network in a LiteRT file says, as a function like `Network.predict`."""
+def litert_predict(path: Path) -> Callable[[Grey], Output]:
+    """Open a LiteRT file; return a function like `ExportedNetwork.predict`."""
     import tensorflow as tf  # noqa: PLC0415  takes seconds, and the other formats do without
 
     with warnings.catch_warnings():
@@ -22,10 +22,10 @@ def litert_predict(path: Path) -> Callable[[Grey], tuple[Grey, NDArray[np.float3
         run = tf.lite.Interpreter(str(path)).get_signature_runner()
     one_at_a_time = threading.Lock()
 
-    def predict(square: Grey) -> tuple[Grey, NDArray[np.float32]]:
+    def predict(grid: Grey) -> Output:
         with one_at_a_time:
-            answer = run(**{GREY: square[None]})
-        classes = answer.get(CLASS_PROBABILITY, np.empty((1, 0), np.float32))
-        return np.round(255 * answer[PROBABILITY][0]).astype(np.uint8), classes[0]
+            outputs = run(**{GREY: grid[None]})
+        classes = outputs.get(CLASS_PROBABILITY, np.empty((1, 0), np.float32))
+        return Output(np.round(255 * outputs[PROBABILITY][0]).astype(np.uint8), classes[0])
 
     return predict

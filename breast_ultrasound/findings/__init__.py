@@ -1,3 +1,3 @@
-"""What masks and probabilities say of a lesion: its size, its shape, how sure it is; and the tables that hold it.
-Knows no network and no file that comes in.
+"""Findings of a frame: the lesions of its mask, their sizes, and the tables and COCO files that hold them.
+Knows no network; what computes the masks is in `inference`, what scores them against the truth in `scoring`.
 """

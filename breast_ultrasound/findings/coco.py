@@ -13,10 +13,10 @@ LESION = {"id": 1, "name": "lesion", "supercategory": ""}
 
 
 def coco(masks: Iterable[tuple[str, Mask]]) -> dict[str, Any]:
-    """A COCO data set (https://cocodataset.org/#format-data) of images, by their file names, and their masks.
+    """Return a COCO data set (https://cocodataset.org/#format-data) of masks by the file names of their images.
 
-    Masks are bool [height, width]; each connected part is an annotation of its own, exact, as run lengths. An empty
-    mask is an image without annotations.
+    Masks are bool [height, width]. Each connected part becomes an exact annotation, as run lengths; an empty mask
+    becomes an image without annotations.
     """
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
@@ -25,7 +25,7 @@ def coco(masks: Iterable[tuple[str, Mask]]) -> dict[str, Any]:
         images.append({"id": number, "file_name": name, "height": height, "width": width})
         parts, labels = cv2.connectedComponents(mask.astype(np.uint8))
         for part in range(1, parts):
-            # Its annotations know no run lengths as bytes, which it gives, beside text, which JSON needs.
+            # pycocotools declares the run lengths as text; they are bytes, which JSON cannot hold.
             encoded: Any = rle.encode(np.asfortranarray(labels == part, np.uint8))
             annotations.append(
                 {

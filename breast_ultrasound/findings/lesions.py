@@ -1,4 +1,4 @@
-"""The size of each lesion in a mask, and how sure it is."""
+"""Lesions of a mask: place, size and probability."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ from breast_ultrasound.pipeline.arrays import Grey, Mask
 
 @dataclass(frozen=True)
 class Lesion:
-    """One connected part of a mask (8 neighbours), in pixels of the image, whose corner at the top left is (0, 0).
+    """A connected part of a mask (8 neighbours), in pixels of the image, whose corner at the top left is (0, 0).
 
-    A pixel covers a square of side one. The box reaches from (`left`, `top`), `box_width` and `box_height` on; the
+    A pixel covers a square of side one. The box begins at (`left`, `top`) and measures `box_width` by `box_height`; the
     centre is that of the area. `longest` is the longest diameter (Feret), between the two points that lie farthest
-    apart, and `perpendicular` the extent at right angles to it; the `_mm` ones and `area_mm2` are None where the size
-    of a pixel is not known. Both probabilities are those of the pixels of the lesion.
+    apart, and `perpendicular` the extent at right angles to it. Lengths `_mm` and `area_mm2` are None if the size of a
+    pixel is unknown. `mean_probability` and `peak_probability`, 0 to 1, are over the pixels of the lesion.
     """
 
     area: int
@@ -36,21 +36,29 @@ class Lesion:
 
 
 def find_lesions(mask: Mask, probability: Grey, mm_per_pixel: tuple[float, float] | None = None) -> list[Lesion]:
-    """The lesions of a mask, bool [height, width], the largest first; none of an empty one.
+    """Return the lesions of a mask, bool [height, width], the largest first; none of an empty mask.
 
     `probability` is uint8 of the same shape, in steps of 1/255, and `mm_per_pixel` the distance of two rows and that of
     two columns.
+
+    >>> mask = np.zeros((10, 10), bool)
+    >>> mask[2:5, 1:5] = True
+    >>> [lesion] = find_lesions(mask, np.where(mask, np.uint8(204), np.uint8(0)), mm_per_pixel=(0.1, 0.1))
+    >>> lesion.area, (lesion.left, lesion.top), lesion.longest, lesion.longest_mm, lesion.mean_probability
+    (12, (1, 2), 5.0, 0.5, 0.8)
+    >>> find_lesions(np.zeros((10, 10), bool), np.zeros((10, 10), np.uint8))
+    []
     """
     parts, labels, stats, centres = cv2.connectedComponentsWithStats(mask.astype(np.uint8))
-    found = []
+    lesions = []
     for part in range(1, parts):
         left, top, width, height, area = (int(value) for value in stats[part])
         box = slice(top, top + height), slice(left, left + width)
         inside = np.asarray(labels[box] == part)
         levels = np.asarray(probability[box])[inside]
         longest, perpendicular = diameters(inside)
-        in_mm = diameters(inside, mm_per_pixel) if mm_per_pixel else (None, None)
-        found.append(
+        longest_mm, perpendicular_mm = diameters(inside, mm_per_pixel) if mm_per_pixel else (None, None)
+        lesions.append(
             Lesion(
                 area=area,
                 left=left,
@@ -63,20 +71,20 @@ def find_lesions(mask: Mask, probability: Grey, mm_per_pixel: tuple[float, float
                 longest=longest,
                 perpendicular=perpendicular,
                 area_mm2=area * mm_per_pixel[0] * mm_per_pixel[1] if mm_per_pixel else None,
-                longest_mm=in_mm[0],
-                perpendicular_mm=in_mm[1],
+                longest_mm=longest_mm,
+                perpendicular_mm=perpendicular_mm,
                 mean_probability=float(levels.mean()) / 255,
                 peak_probability=int(levels.max()) / 255,
             )
         )
-    return sorted(found, key=lambda lesion: (-lesion.area, lesion.top, lesion.left))
+    return sorted(lesions, key=lambda lesion: (-lesion.area, lesion.top, lesion.left))
 
 
 def diameters(mask: Mask, spacing: tuple[float, float] = (1.0, 1.0)) -> tuple[float, float]:
-    """The longest diameter of a mask that is not empty, bool [height, width], and the extent at right angles to it.
+    """Return the longest diameter of a mask, bool [height, width] and not empty, and the extent at right angles to it.
 
-    Lengths are in units of `spacing`, the distance of two rows and that of two columns. Where several diameters are the
-    longest, the one with the largest extent counts, so that turning the mask changes nothing.
+    Lengths are in units of `spacing`, the distance of two rows and that of two columns. Of several longest diameters
+    the one with the largest extent counts, so that turning the mask changes nothing.
     """
     points = _corners(mask) * np.array(spacing[::-1])
     steps = points[:, None] - points[None]
@@ -90,7 +98,7 @@ def diameters(mask: Mask, spacing: tuple[float, float] = (1.0, 1.0)) -> tuple[fl
 
 
 def _corners(mask: Mask) -> NDArray[np.float64]:
-    """The corners [n, 2], as (x, y), of the smallest convex shape that holds all pixels of a mask."""
+    """Return the corners [n, 2], as (x, y), of the smallest convex shape that holds all pixels of a mask."""
     rows = np.flatnonzero(mask.any(axis=1))
     left, right = mask[rows].argmax(axis=1), mask.shape[1] - mask[rows][:, ::-1].argmax(axis=1)
     ends = [np.stack([side, rows + below], axis=1) for side in (left, right) for below in (0, 1)]

@@ -1,3 +1,3 @@
-"""An exported network at work: its file, what it says of itself, and which one is taken. Needs neither Keras nor
-TensorFlow.
+"""An exported network at work, without Keras or TensorFlow: its file, the choice of one, and the act from a frame to
+its lesions. Networks are exported in `exporting`, findings become tables in `findings`.
 """

@@ -1,11 +1,12 @@
-"""What an exported network says of itself, so that its file alone is enough."""
+"""The card of an exported network: metadata that make its file enough to segment with."""
 
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from breast_ultrasound.answers.answer import ALL, Fitted
+from breast_ultrasound.answers.answer import ALL, Postprocessing
+from breast_ultrasound.cases.classes import CLASSES
 
 INTENDED_USE = (
     "Research on the segmentation of breast lesions in ultrasound. It is no medical device and makes no diagnosis."
@@ -14,11 +15,14 @@ INTENDED_USE = (
 
 @dataclass(frozen=True)
 class Card:
-    """The metadata of an exported network; ValueError, KeyError or TypeError where some is missing or no sense.
+    """The metadata of an exported network.
 
-    `data` is data.source of params.yaml, `folds` are those whose networks are averaged, `size` is the side of the
-    square grid in pixels, `classes` are in the order of the class probabilities, none without a class head, and
-    `postprocess` is the entry of metrics/postprocess.json that makes the mask.
+    - `data`: data.sources of params.yaml, with commas between
+    - `folds`: the folds whose networks are averaged
+    - `size`: side of the grid in pixels
+    - `mirror`: whether the mirror image is predicted as well
+    - `classes`: CLASSES, in the order of the class probabilities, or empty for a network without a class head
+    - `postprocess`: the entry of metrics/postprocess.json that makes a mask of the output
     """
 
     name: str
@@ -31,28 +35,33 @@ class Card:
     intended_use: str = INTENDED_USE
 
     @property
-    def fitted(self) -> Fitted:
-        """What makes an answer of the network's probabilities."""
-        return Fitted.from_json(self.postprocess)
+    def postprocessing(self) -> Postprocessing:
+        """Return the post-processing that was fitted for the network."""
+        return Postprocessing.from_json(self.postprocess)
 
     def as_properties(self) -> dict[str, str]:
-        """The fields as text, JSON but for what is text already."""
+        """Return the fields as text: JSON, but for those that are text already."""
         return {key: value if isinstance(value, str) else json.dumps(value) for key, value in asdict(self).items()}
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, str]) -> "Card":
-        """The card that `as_properties` was made of; what else the properties hold is ignored."""
+        """Return the card that `as_properties` was called on; other properties are ignored.
+
+        KeyError, ValueError or TypeError if a property is missing or senseless.
+        """
         text = {name: properties[name] for name in ("name", "data", "intended_use")}
         folds, classes = (tuple(json.loads(properties[name])) for name in ("folds", "classes"))
         size, mirror, postprocess = (json.loads(properties[name]) for name in ("size", "mirror", "postprocess"))
+        if classes not in ((), CLASSES):
+            raise ValueError(f"classes are {classes}, not {CLASSES}")
         card = cls(folds=folds, classes=classes, size=int(size), mirror=mirror, postprocess=postprocess, **text)
-        _ = card.fitted
+        _ = card.postprocessing
         return card
 
 
-def pooled(fitted: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """The entry of metrics/postprocess.json for the networks of all folds together.
+def pooled(entries: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
+    """Return the entry of metrics/postprocess.json for the mean of all networks.
 
-    The one fitted on the validation images of all folds, where there is one, else that of the first fold.
+    It is the one fitted on the validation images of all folds, or that of the only fold.
     """
-    return fitted.get(ALL) or next(iter(fitted.values()))
+    return entries.get(ALL) or next(iter(entries.values()))

@@ -1,25 +1,38 @@
-"""Which network segments, where nobody says."""
+"""The choice of the network to segment with."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 from breast_ultrasound.inference.exported import read_card
 from breast_ultrasound.pipeline.errors import UserError
 
+# Relative to the folder that a command is run in: the export of the run that is checked out there.
 OWN = Path("models/attention-unet.onnx")
+# Comes with the package, wherever that is installed.
 PRETRAINED = Path(__file__).parents[1] / "pretrained/attention-unet-busi.onnx"
 
 
-def choose() -> tuple[Path, str]:
-    """The network of the run that is checked out, unless it knows nothing but phantoms and there is a pretrained one.
+@dataclass(frozen=True)
+class Choice:
+    """The file of a network, and a sentence that says which network it is."""
 
-    With a sentence that says which and why. UserError where there is none.
+    path: Path
+    reason: str
+
+
+def choose(model: Path | None = None) -> Choice:
+    """Choose `model` if it is given, else the network of this run or the pretrained one.
+
+    The network of this run is preferred unless it is trained on phantoms. UserError if there is no network.
     """
+    if model:
+        return Choice(model, f"{model}: the network given by --model.")
     data = read_card(OWN).data if OWN.exists() else None
     if data and data != "phantom":
-        return OWN, f"{OWN}: the network of this run, trained on {data}."
+        return Choice(OWN, f"{OWN}: the network of this run, trained on {data}.")
     if PRETRAINED.exists():
-        why = "that of this run has seen phantoms alone" if data else "this run has exported none"
-        return PRETRAINED, f"{PRETRAINED}: the network that comes with the project; {why}."
+        why = "the network of this run is trained on phantoms" if data else "this run has exported no network"
+        return Choice(PRETRAINED, f"{PRETRAINED.name}: the network that comes with the project; {why}.")
     if data:
-        return OWN, f"{OWN}: the network of this run. It has seen phantoms alone and is of no use on real scans."
-    raise UserError(f"{OWN}: no network there. Make it: `uv run dvc repro`, fetch it: `dvc pull`, or name a --model.")
+        return Choice(OWN, f"{OWN}: the network of this run. Trained on phantoms, it is of no use on real scans.")
+    raise UserError(f"{OWN}: no such file. Make it (`uv run dvc repro`), fetch it (`dvc pull`) or give a --model.")

@@ -1,3 +1,3 @@
-"""What a network is, on disk and at work: the attention U-Net, its files, the hardware, and prediction.
-How its weights come about is in `training`.
+"""The networks in Keras: the attention U-Net, its encoders and layers, its files, prediction, and the hardware.
+How they get their weights is in `training`; exported networks, which run without Keras, are in `inference`.
 """

@@ -1,9 +1,9 @@
-"""The hardware that Keras runs on: which device, which precision, and the same bits on every run."""
+"""The hardware that Keras runs on: the device, the precision, and the same bits on every run."""
 
 import ctypes
 import platform
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
@@ -15,7 +15,7 @@ from breast_ultrasound.pipeline.params import Section
 
 
 class Hardware(Section):
-    """What to run on."""
+    """The device and precision to run with."""
 
     device: Literal["auto", "cpu", "gpu"]
     precision: Literal["auto", "bfloat16", "float16", "float32"]
@@ -23,10 +23,10 @@ class Hardware(Section):
 
 @dataclass(frozen=True)
 class Device:
-    """What a stage runs on: `kind` is cpu or gpu, `name` the product.
+    """The hardware of a stage: `kind` is cpu or gpu, `name` the product.
 
-    `count` is the number of devices that a training uses: of GPUs, and on JAX, which trains with several processes, of
-    those of all of them, where the processors of each are one.
+    `count` is the number of devices that a training uses. On JAX these are the devices of all its processes; all the
+    processors that one process uses count as one.
     """
 
     kind: str
@@ -42,30 +42,30 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 def configure(hardware: Hardware, seed: int) -> Device:
     """Choose the device and precision of params.yaml for this process, and make its arithmetic repeatable and fast.
 
-    To be called before Keras makes its first tensor. UserError where `hardware.device` is gpu and there is none.
+    Call it before Keras makes its first tensor. UserError where `hardware.device` is gpu and there is none.
     """
-    kind, name, count, best = _gpus() or _cpu()
-    if hardware.device == "gpu" and kind == "cpu":
+    best = _gpus() or _cpu()
+    if hardware.device == "gpu" and best.kind == "cpu":
         raise UserError(
             f"hardware.device is gpu, but the {keras.backend.backend()} backend of Keras sees none. On an NVIDIA "
             "machine run with `uv run --extra gpu …`; else set hardware.device to auto or cpu."
         )
-    if hardware.device == "cpu" and kind == "gpu":
+    if hardware.device == "cpu" and best.kind == "gpu":
         _hide_gpus()
-        kind, name, count, best = _cpu()
-    chosen = best if hardware.precision == "auto" else hardware.precision
-    keras.config.set_dtype_policy(policy(chosen))
+        best = _cpu()
+    chosen = best if hardware.precision == "auto" else replace(best, precision=hardware.precision)
+    keras.config.set_dtype_policy(policy(chosen.precision))
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() == "tensorflow":
         import tensorflow as tf  # noqa: PLC0415  the other backends run without it
 
         tf.config.experimental.enable_op_determinism()
     keep_freed_memory()
-    return Device(kind, name, count, chosen)
+    return chosen
 
 
 def keep_freed_memory() -> None:
-    """Make this process use the memory again that it has freed, rather than give it back; of glibc, elsewhere nothing.
+    """Make this process reuse the memory that it has freed, rather than give it back; this has no effect without glibc.
 
     A step of a training takes and frees the same large blocks over and over. glibc gives such blocks back at once, and
     the kernel fills them with zeros, page by page, when they are next touched.
@@ -77,19 +77,23 @@ def keep_freed_memory() -> None:
 
 
 def policy(precision: str) -> str:
-    """The name that Keras gives to computing in `precision` (float32, bfloat16, float16) on float32 weights."""
+    """Return Keras' name of computing in `precision` (float32, bfloat16, float16) on float32 weights.
+
+    >>> policy("float32"), policy("bfloat16")
+    ('float32', 'mixed_bfloat16')
+    """
     return precision if precision == "float32" else f"mixed_{precision}"
 
 
 def versions() -> dict[str, str]:
-    """The versions of what computes the weights."""
+    """Return the versions of what computes the weights."""
     backend = keras.backend.backend()
     names = ["keras", backend, "numpy"]
     return {"python": platform.python_version(), "backend": backend} | {name: version(name) for name in names}
 
 
-def _gpus() -> tuple[str, str, int, str] | None:
-    """Kind, name, number and best precision of the GPUs that the backend sees."""
+def _gpus() -> Device | None:
+    """Return the GPUs that the backend sees, with their best precision, or None."""
     backend = keras.backend.backend()
     if backend == "tensorflow":
         import tensorflow as tf  # noqa: PLC0415
@@ -113,11 +117,11 @@ def _gpus() -> tuple[str, str, int, str] | None:
         return None
     # Tensor cores compute float16 from 7.0 (Volta) on and bfloat16 from 8.0 (Ampere) on.
     best = "bfloat16" if capability >= (8, 0) else "float16" if capability >= (7, 0) else "float32"
-    return "gpu", name, 1 if backend == "torch" else len(gpus), best
+    return Device("gpu", name, 1 if backend == "torch" else len(gpus), best)
 
 
-def _cpu() -> tuple[str, str, int, str]:
-    """Kind, name, number and best precision of the processors that the backend sees."""
+def _cpu() -> Device:
+    """Return the processors that the backend sees, with their best precision."""
     if keras.backend.backend() == "jax":
         import jax  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
@@ -126,7 +130,7 @@ def _cpu() -> tuple[str, str, int, str]:
         count = 1
     name = _cpu_info("model name") or platform.processor() or platform.machine()
     flags = _cpu_info("flags").split()
-    return "cpu", name, count, "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32"
+    return Device("cpu", name, count, "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32")
 
 
 def _hide_gpus() -> None:
@@ -140,7 +144,9 @@ def _hide_gpus() -> None:
 
         jax.config.update("jax_default_device", jax.devices("cpu")[0])
     else:
-        raise UserError("hardware.device: the torch backend takes the GPU it finds; hide it with CUDA_VISIBLE_DEVICES=")
+        raise UserError(
+            "hardware.device is cpu, but the torch backend takes any GPU. Hide it: set CUDA_VISIBLE_DEVICES to nothing."
+        )
 
 
 def _cpu_info(field: str) -> str:

@@ -16,8 +16,8 @@ from breast_ultrasound.network.layers import BatchNormalization
 # Width and depth as multiples of those of Lite0.
 VERSIONS = {"efficientnet-lite0": (1.0, 1.0), "efficientnet-lite1": (1.0, 1.1), "efficientnet-lite2": (1.1, 1.2)}
 
-# Repeats, kernel, stride, expansion and filters of the blocks of each stage.
-_STAGES = (
+# Repeats, kernel, stride, expansion and filters of each group of blocks.
+_BLOCK_GROUPS = (
     (1, 3, 1, 1, 16),
     (2, 3, 2, 6, 24),
     (2, 5, 2, 6, 40),
@@ -29,19 +29,19 @@ _STAGES = (
 
 
 def efficientnet_lite(image: keras.KerasTensor, version: str) -> list[keras.KerasTensor]:
-    """The features of `image` [batch, h, w, c], pixels (grey - 127) / 128, at the strides 2, 4, 8, 16 and 32.
+    """Return the features of `image` [batch, h, w, c], pixels (grey - 127) / 128, at the strides 2, 4, 8, 16 and 32.
 
-    Layers bear the names of the published weights.
+    Each layer has the name of its published weights.
     """
     width, depth = VERSIONS[version]
     x = layers.Conv2D(32, 3, 2, "same", use_bias=False, name="conv_stem")(image)
     x = _normalise(x, "bn0")
     features, block = [], 0
-    for stage, (repeats, kernel, stride, expansion, filters) in enumerate(_STAGES):
+    for group, (repeats, kernel, stride, expansion, filters) in enumerate(_BLOCK_GROUPS):
         if stride == 2:
             features.append(x)
-        # The first and the last stage are as deep in all versions.
-        inner = 0 < stage < len(_STAGES) - 1
+        # The first and the last group are as deep in all versions.
+        inner = 0 < group < len(_BLOCK_GROUPS) - 1
         for repeat in range(math.ceil(depth * repeats) if inner else repeats):
             x = _block(x, _rounded(width * filters), kernel, 1 if repeat else stride, expansion, f"blocks.{block}")
             block += 1
@@ -57,7 +57,7 @@ def load_imagenet(network: keras.Model, version: str) -> None:
 def _block(
     x: keras.KerasTensor, filters: int, kernel: int, stride: int, expansion: int, name: str
 ) -> keras.KerasTensor:
-    """An inverted residual (Sandler et al., MobileNetV2, CVPR 2018, arXiv:1801.04381)."""
+    """Append an inverted residual block (Sandler et al., MobileNetV2, CVPR 2018, arXiv:1801.04381)."""
     y = x
     if expansion > 1:
         y = layers.Conv2D(expansion * x.shape[-1], 1, use_bias=False, name=f"{name}.expand_conv")(y)
@@ -77,6 +77,6 @@ def _normalise(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
 
 
 def _rounded(filters: float) -> int:
-    """The multiple of 8 next to `filters`, at most a tenth below it."""
+    """Return the multiple of 8 next to `filters`, at most a tenth below it."""
     nearest = max(8, int(filters + 4) // 8 * 8)
     return nearest if nearest >= 0.9 * filters else nearest + 8

@@ -1,22 +1,29 @@
-"""The networks of all folds that were run, which answer together."""
+"""Several networks as one: the rule for their mean, by which `external` predicts and which `export` writes.
+
+Each network's logits become calibrated probabilities first, by the sigmoid for pixels and by the softmax after the
+fitted temperature for classes, and these are averaged with equal weights (Lakshminarayanan et al., Simple and Scalable
+Predictive Uncertainty Estimation using Deep Ensembles, NeurIPS 2017, arXiv:1612.01474).
+"""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 from numpy.typing import NDArray
 
 from breast_ultrasound.cases.folds import Run
 from breast_ultrasound.network import device, model_files
 from breast_ultrasound.network.device import Hardware
-from breast_ultrasound.network.inference import Predict, predict
+from breast_ultrasound.network.inference import Predict
+from breast_ultrasound.network.names import CLASS_PROBABILITY, GREY, PROBABILITY
+from breast_ultrasound.network.unet import CLASS_OUTPUT, MASK_OUTPUT
 from breast_ultrasound.pipeline.params import Section, Seed
 
 
 class Settings(Section):
-    """What is read of params.yaml to open the networks."""
+    """The parts of params.yaml that decide on the networks and on how they predict."""
 
     seed: Seed
     split: Run
@@ -24,27 +31,56 @@ class Settings(Section):
     predict: Predict
 
 
-@dataclass(frozen=True)
-class Ensemble:
-    """Networks on one grid, and whether they see the mirror images as well."""
+def open_ensemble(settings: Settings, temperature: float) -> keras.Model:
+    """Choose the hardware and return the mean of the networks of all folds that are run.
 
-    networks: Sequence[keras.Model]
-    mirror: bool
+    UserError if there is no GPU where one is asked for, or a network is missing.
+    """
+    device.configure(settings.hardware, settings.seed)
+    networks = [model_files.load(model_files.model_file(fold)) for fold in settings.split.run]
+    return ensemble_mean(networks, settings.predict.mirror, temperature)
 
-    @classmethod
-    def open(cls, settings: Settings) -> "Ensemble":
-        """Choose the hardware and read the networks; UserError where there is no GPU or no network."""
-        device.configure(settings.hardware, settings.seed)
-        files = [model_files.model_file(fold) for fold in settings.split.run]
-        return cls([model_files.load(file) for file in files], settings.predict.mirror)
 
-    @property
-    def size(self) -> int:
-        """Side of the square grid in pixels."""
-        return self.networks[0].input_shape[1]
+def ensemble_mean(networks: Sequence[keras.Model], mirror: bool, temperature: float) -> keras.Model:
+    """Return the mean of networks as a network: grey values uint8 [n, size, size] to a dict of float32 probabilities.
 
-    def predict(self, images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-        """The means of what the networks say of uint8 [n, size, size]; shapes and types as `predict` has them."""
-        said = [predict(network, images, self.mirror) for network in self.networks]
-        probability = np.round(np.mean([one for one, _ in said], axis=0)).astype(np.uint8)
-        return probability, np.mean([one for _, one in said], axis=0)
+    PROBABILITY [n, size, size] is that of a lesion and CLASS_PROBABILITY [n, 3], if the networks have class heads, that
+    of each class. With `mirror` a network's probabilities are means over the image and its mirror image, and so are its
+    class logits, as in network/inference.py.
+    """
+    size = networks[0].input_shape[1]
+    grey = keras.Input((size, size), dtype="uint8", name=GREY)
+    views = ops.expand_dims(ops.cast(grey, "float32"), -1)
+    if mirror:
+        views = ops.concatenate([views, ops.flip(views, axis=2)], axis=0)
+    # Keras takes no two parts of one name, which networks of several folds have.
+    parts = [
+        keras.Model(network.input, network.output, name=f"network_{place}") for place, network in enumerate(networks)
+    ]
+    each = [_probabilities(part(views), mirror, temperature) for part in parts]
+    outputs = {name: ops.mean(ops.stack([one[name] for one in each]), axis=0) for name in each[0]}
+    return keras.Model(grey, outputs)
+
+
+def _probabilities(logits: dict[str, Any], mirror: bool, temperature: float) -> dict[str, Any]:
+    probability = ops.sigmoid(logits[MASK_OUTPUT])
+    if mirror:
+        image, mirrored = ops.split(probability, 2, axis=0)
+        probability = (image + ops.flip(mirrored, axis=2)) / 2
+    probabilities = {PROBABILITY: ops.squeeze(probability, -1)}
+    if CLASS_OUTPUT in logits:
+        classes = logits[CLASS_OUTPUT]
+        classes = sum(ops.split(classes, 2, axis=0)) / 2 if mirror else classes
+        probabilities[CLASS_PROBABILITY] = ops.softmax(classes / temperature)
+    return probabilities
+
+
+def predict_mean(ensemble: keras.Model, images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """Predict images uint8 [n, size, size] by what `ensemble_mean` returned.
+
+    Returns the lesion probabilities in steps of 1/255, uint8 of the same shape, and the class probabilities [n, 3], or
+    [n, 0] without class heads.
+    """
+    outputs: Any = ensemble.predict_on_batch(images)
+    probability = np.round(255 * np.asarray(outputs[PROBABILITY])).astype(np.uint8)
+    return probability, np.asarray(outputs.get(CLASS_PROBABILITY, np.empty((len(images), 0), np.float32)))

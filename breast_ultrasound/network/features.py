@@ -1,4 +1,4 @@
-"""What an encoder that has seen ImageNet makes of images, without having been trained on any of them."""
+"""Image features by an encoder that was trained on ImageNet alone."""
 
 from collections.abc import Callable
 
@@ -11,11 +11,11 @@ _STRIDE_16 = 3
 
 
 def imagenet_encoder(side: int, seed: int) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
-    """What turns uint8 [n, side, side] into the features of each 16×16 pixels, float32 [n, side/16, side/16, 112].
+    """Return a function from uint8 [n, side, side] to the features of each 16×16 pixels, [n, side/16, side/16, 112].
 
-    On the processor and in float32 everywhere, so that what rests on them is the same with and without a GPU.
+    They are float32 and computed on the processor, so that they are the same with and without a GPU.
     """
-    # Here alone, since they load Keras and its backend: seconds and hundreds of megabytes.
+    # They load Keras and its backend, which takes seconds and hundreds of megabytes.
     import keras  # noqa: PLC0415
 
     from breast_ultrasound.network.device import Hardware, configure  # noqa: PLC0415

@@ -1,8 +1,8 @@
 """Weights learned on ImageNet, from the packages that carry them.
 
-Their files are of PyTorch's old format: five pickles (magic number, protocol, sizes of the types, state dict, keys of
-the storages), and then the count and the bytes of each storage. They are read without PyTorch, and nothing that a
-pickle names is run but what a state dict needs.
+Their files have PyTorch's old format: five pickles (magic number, protocol, sizes of the types, state dict, keys of
+the storages), then the count and the bytes of each storage. They are read without PyTorch, and the pickles may name
+nothing but what a state dict needs.
 """
 
 import pickle
@@ -18,14 +18,14 @@ from numpy.typing import NDArray
 
 
 def imagenet_weights(package: str) -> dict[str, NDArray[Any]]:
-    """The state dict that an installed package carries as its only .pth file."""
+    """Read the state dict that an installed package carries as its only .pth file."""
     (listed,) = (file for file in metadata.files(package) or [] if file.suffix == ".pth")
     with Path(str(listed.locate())).open("rb") as file:
         return read_state_dict(file)
 
 
 def read_state_dict(file: IO[bytes]) -> dict[str, NDArray[Any]]:
-    """The arrays of a state dict by name, float32 or int64, in the order of the file.
+    """Read the arrays of a state dict by name, float32 or int64, in the order of the file.
 
     UnpicklingError where the file names anything else, ValueError where a tensor reaches beyond its storage or the file
     is cut.
@@ -44,8 +44,7 @@ def read_state_dict(file: IO[bytes]) -> dict[str, NDArray[Any]]:
 def set_weights(network: keras.Model, state: dict[str, NDArray[Any]]) -> None:
     """Give each layer of `network` the tensors of its name in a state dict of PyTorch; others keep their weights.
 
-    Of a convolution whose input has fewer channels than its kernel, an image's grey value stands for all of them: it
-    takes the sum of the kernel over these.
+    A convolution of a grey image takes the sum of the kernel over the channels, as if all had the same grey value.
     """
     for layer in network.layers:
         if f"{layer.name}.weight" in state:
@@ -69,7 +68,7 @@ def _tensor(storage: NDArray[Any], offset: int, shape: Sequence[int], strides: S
     return np.ndarray(shape, storage.dtype, storage, offset * size, [stride * size for stride in strides])
 
 
-_KNOWN = {
+_ALLOWED = {
     ("collections", "OrderedDict"): OrderedDict,
     ("torch._utils", "_rebuild_tensor_v2"): _tensor,
     ("torch", "FloatStorage"): np.dtype("<f4"),
@@ -83,9 +82,9 @@ class _Reader(pickle.Unpickler):
         self.storages: dict[str, NDArray[Any]] = {}
 
     def find_class(self, module: str, name: str) -> Any:
-        if (module, name) not in _KNOWN:
+        if (module, name) not in _ALLOWED:
             raise pickle.UnpicklingError(f"{module}.{name} is not part of a state dict")
-        return _KNOWN[module, name]
+        return _ALLOWED[module, name]
 
     def persistent_load(self, pid: Any) -> NDArray[Any]:
         _, dtype, key, _, count, _ = pid

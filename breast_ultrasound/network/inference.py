@@ -1,4 +1,4 @@
-"""From prepared images to probabilities."""
+"""Prediction by one network, as the stage `predict` stores it."""
 
 from typing import Any
 
@@ -7,22 +7,22 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from breast_ultrasound.network.unet import CLASS_LOGITS, LOGITS
+from breast_ultrasound.network.unet import CLASS_OUTPUT, MASK_OUTPUT
 from breast_ultrasound.pipeline.params import Section
 
 
 class Predict(Section):
-    """Inference."""
+    """The section `predict` of params.yaml."""
 
     mirror: bool
 
 
 def predict(network: keras.Model, images: NDArray[np.uint8], mirror: bool) -> tuple[NDArray[np.uint8], NDArray[Any]]:
-    """What `network` says of uint8 [n, size, size].
+    """Predict images uint8 [n, size, size].
 
-    The lesion probability of each pixel in steps of 1/255, uint8 of the same shape, and the logits of the classes,
-    float32 [n, 3], or [n, 0] where the network has no class head. With `mirror`, the means of the probabilities and of
-    the logits of the images and of their mirror images, these mirrored back.
+    Returns the lesion probability of each pixel in steps of 1/255, uint8 of the same shape, and the class logits,
+    float32 [n, 3], or [n, 0] without a class head. With `mirror` both are means over the image and its mirror image,
+    whose pixels are mirrored back.
     """
     grey = images[..., None].astype(np.float32)
     probability, logits = _forward(network, grey)
@@ -35,4 +35,4 @@ def predict(network: keras.Model, images: NDArray[np.uint8], mirror: bool) -> tu
 def _forward(network: keras.Model, grey: NDArray[np.float32]) -> tuple[NDArray[Any], NDArray[Any]]:
     outputs: Any = network.predict_on_batch(grey)
     none = np.empty((len(grey), 0), np.float32)
-    return ops.convert_to_numpy(ops.sigmoid(outputs[LOGITS])), np.asarray(outputs.get(CLASS_LOGITS, none))
+    return ops.convert_to_numpy(ops.sigmoid(outputs[MASK_OUTPUT])), np.asarray(outputs.get(CLASS_OUTPUT, none))

@@ -12,12 +12,11 @@ from breast_ultrasound.pipeline.errors import UserError
 # The earliest time that a zip entry can carry, and what stands for the date inside.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 
-
 MODELS = Path("models")
 
 
 def model_file(fold: int) -> Path:
-    """Where the network trained for a fold lies."""
+    """Return the path of the network that was trained for a fold."""
     return MODELS / f"fold-{fold}.keras"
 
 
@@ -37,9 +36,10 @@ def save(network: keras.Model, path: Path) -> None:
 
 
 def load(path: Path) -> keras.Model:
-    """Read a network to compute in float32, normalising by the fused layer; UserError where there is none.
+    """Read a network, to compute in float32 with the fused normalisation; UserError where there is none.
 
-    Whatever it was trained in: so do exported networks, and in bfloat16 some probabilities are 0.05 from theirs.
+    It computes in float32 whatever it was trained in, since exported networks do so, and in bfloat16 some probabilities
+    would be 0.05 from theirs.
     """
     if not path.exists():
         raise UserError(f"{path}: no trained network there. Make it with `uv run dvc repro`, or fetch it: `dvc pull`.")
@@ -51,7 +51,7 @@ def load(path: Path) -> keras.Model:
 
 
 def _copy(network: keras.Model, replaced: dict[type[keras.Layer], type[keras.Layer]]) -> keras.Model:
-    """A copy of `network` in float32 with the same weights and other layers in place of those that are `replaced`."""
+    """Copy `network` to float32, with the same weights, and with other layers in place of those to be `replaced`."""
 
     def copy(layer: keras.Layer) -> keras.Layer:
         return replaced.get(type(layer), type(layer)).from_config({**layer.get_config(), "dtype": "float32"})

@@ -1,4 +1,4 @@
-"""The attention U-Net, from scratch or on an encoder that has seen ImageNet.
+"""The attention U-Net, from scratch or on an encoder that was trained on ImageNet.
 
 Oktay et al., Attention U-Net: Learning Where to Look for the Pancreas, MIDL 2018 (arXiv:1804.03999), on the U-Net of
 Ronneberger et al., MICCAI 2015 (arXiv:1505.04597), with batch normalisation and He initialisation (arXiv:1502.01852).
@@ -18,13 +18,13 @@ from breast_ultrasound.network.layers import attention_gate, convolution
 from breast_ultrasound.pipeline.params import Between, Section, Share
 
 # The names of the network's outputs and of the layers that give them.
-LOGITS, CLASS_LOGITS = "logits", "classes"
+MASK_OUTPUT, CLASS_OUTPUT = "logits", "classes"
 
 Filters = Annotated[int, Field(ge=1, le=1024)]
 
 
 class Network(Section):
-    """Shape of the attention U-Net."""
+    """The shape of the attention U-Net."""
 
     encoder: Literal["none", "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"]
     stem: Literal[1, 2, 4]
@@ -38,15 +38,21 @@ class Network(Section):
 
     @property
     def stride(self) -> int:
-        """The number of pixels that the side of the grid has to be a multiple of."""
+        """Return the number of pixels that the side of the grid has to be a multiple of."""
         return self.stem * 2 ** (self.depth - 1) if self.encoder == "none" else 32
 
 
 def attention_unet(size: int, network: Network, seed: int = 0) -> keras.Model:
-    """Build the network: grey values 0 to 255, [batch, size, size, 1], to a dict of float32 logits.
+    """Build a network that turns grey values 0 to 255, [batch, size, size, 1], into a dict of float32 logits.
 
-    LOGITS are those of a lesion [batch, size, size, 1], and CLASS_LOGITS, where there is a class head, those of CLASSES
-    [batch, 3]. `size` has to be a multiple of `network.stride`. An encoder brings its weights, learned on ImageNet.
+    MASK_OUTPUT holds those of a lesion, [batch, size, size, 1], and CLASS_OUTPUT, where there is a class head, those of
+    CLASSES, [batch, 3]. `size` has to be a multiple of `network.stride`. An encoder brings its weights, learned on
+    ImageNet.
+
+    >>> shape = {"encoder": "none", "stem": 2, "width": 4, "depth": 3, "decoder": (16, 8, 8, 4)}
+    >>> network = attention_unet(64, Network(**shape, gates=True, prior=0.1, dropout=0.2, class_head=True))
+    >>> {name: logits.shape for name, logits in network.output.items()}
+    {'logits': (None, 64, 64, 1), 'classes': (None, 3)}
     """
     grey = layers.Input((size, size, 1), name="grey")
     if network.encoder == "none":
@@ -57,9 +63,9 @@ def attention_unet(size: int, network: Network, seed: int = 0) -> keras.Model:
         *skips, deepest = efficientnet_lite(pixels, network.encoder)
         stem, filters = 2, network.decoder
     x = layers.Dropout(network.dropout, seed=seed, name="dropout")(deepest)
-    outputs = {LOGITS: decode(x, skips, filters, stem, network.gates, network.prior)}
+    outputs = {MASK_OUTPUT: mask_logits(decode(x, skips, filters, network.gates), stem, network.prior)}
     if network.class_head:
-        outputs[CLASS_LOGITS] = classify(deepest, network.dropout, seed)
+        outputs[CLASS_OUTPUT] = class_logits(deepest, network.dropout, seed)
     model = keras.Model(grey, outputs, name="attention_unet")
     if network.encoder != "none":
         load_imagenet(model, network.encoder)
@@ -67,7 +73,7 @@ def attention_unet(size: int, network: Network, seed: int = 0) -> keras.Model:
 
 
 def encode(grey: keras.KerasTensor, stem: int, width: int, depth: int) -> list[keras.KerasTensor]:
-    """The features of `depth` levels, each half as large and twice as wide as the one before.
+    """Return the features of `depth` levels, each half as large and twice as wide as the one before.
 
     The first convolution has a stride of `stem`: with stem 2 the levels work on grids of half the size, with stem 1 the
     network is the one of the paper.
@@ -83,30 +89,32 @@ def encode(grey: keras.KerasTensor, stem: int, width: int, depth: int) -> list[k
 
 
 def decode(
-    x: keras.KerasTensor,
-    skips: Sequence[keras.KerasTensor],
-    filters: Sequence[int],
-    stem: int,
-    gates: bool,
-    prior: float,
+    x: keras.KerasTensor, skips: Sequence[keras.KerasTensor], filters: Sequence[int], gates: bool
 ) -> keras.KerasTensor:
-    """The mask's logits on the grid of the image, from the deepest features, the skips and the filters of each level.
+    """Return the features on the grid of the first skip, from the deepest ones and the skips.
 
-    `filters` begin with the deepest skip's. With `gates` an attention gate weighs each skip. The last convolution,
-    transposed, undoes the stride `stem` of the first. Its bias makes lesions as probable as `prior` before anything is
-    learned (Lin et al., Focal Loss, ICCV 2017, arXiv:1708.02002, section 4.1).
+    `filters`, those of each level, begin with the deepest skip's. With `gates` an attention gate weights each skip.
     """
     for skip, width in zip(reversed(skips), filters, strict=True):
         detail = attention_gate(skip, gate=x, filters=max(1, width // 2)) if gates else skip
         x = layers.Concatenate()([detail, layers.UpSampling2D()(x)])
         x = convolution(x, width, 3)
         x = convolution(x, width, 3)
+    return x
+
+
+def mask_logits(x: keras.KerasTensor, stem: int, prior: float) -> keras.KerasTensor:
+    """Return the logits of the mask on the grid of the image.
+
+    A transposed convolution undoes the stride of the stem. Its bias makes lesions as probable as `prior` before
+    anything is learned (Lin et al., Focal Loss, ICCV 2017, arXiv:1708.02002, section 4.1).
+    """
     bias = keras.initializers.Constant(math.log(prior / (1 - prior)))
-    return layers.Conv2DTranspose(1, stem, strides=stem, bias_initializer=bias, dtype="float32", name=LOGITS)(x)
+    return layers.Conv2DTranspose(1, stem, strides=stem, bias_initializer=bias, dtype="float32", name=MASK_OUTPUT)(x)
 
 
-def classify(deepest: keras.KerasTensor, dropout: float, seed: int) -> keras.KerasTensor:
-    """The logits of CLASSES [batch, 3], from the mean of the deepest features over the image."""
+def class_logits(deepest: keras.KerasTensor, dropout: float, seed: int) -> keras.KerasTensor:
+    """Return the logits of CLASSES [batch, 3], from the mean of the deepest features over the image."""
     x = layers.GlobalAveragePooling2D()(deepest)
     x = layers.Dropout(dropout, seed=seed, name="class_dropout")(x)
-    return layers.Dense(len(CLASSES), dtype="float32", name=CLASS_LOGITS)(x)
+    return layers.Dense(len(CLASSES), dtype="float32", name=CLASS_OUTPUT)(x)

@@ -1,3 +1,3 @@
-"""What people look at: charts, contours, templates and how they are filled.
-The figures shown are made in `scoring`.
+"""What people look at: the gallery, charts, contact sheets and facts of the report, and the templates of all pages.
+The figures are computed in `scoring`.
 """

@@ -1,4 +1,4 @@
-"""Contours of masks drawn on the image that they belong to."""
+"""Contours of masks, drawn on their image or as paths."""
 
 import cv2
 import numpy as np
@@ -6,11 +6,11 @@ from numpy.typing import NDArray
 
 from breast_ultrasound.pipeline.arrays import Grey, Mask
 
-# Sky blue and orange of Okabe & Ito (2008), told apart in every common form of colour blindness; red, green, blue.
+# Sky blue and orange of Okabe & Ito (2008), distinct in every common form of colour blindness; red, green, blue.
 TRUTH = (86, 180, 233)
 PREDICTION = (230, 159, 0)
 
-# Halves a picture against OpenCV's 95, and nobody sees it beside the speckle.
+# Halves the size of a picture against OpenCV's 95; beside speckle the loss is invisible.
 _JPEG_QUALITY = 80
 
 Colour = tuple[int, int, int]
@@ -27,8 +27,9 @@ def overlay(image: Grey, masks: list[tuple[Mask, Colour]]) -> NDArray[np.uint8]:
 
 
 def contour_path(mask: Mask, step: float = 1) -> str:
-    """The outlines of bool [height, width], whose pixels are `step` wide, as the `d` of an SVG path; empty for an empty
-    mask.
+    """Return the outlines of bool [height, width], whose pixels are `step` wide, as the `d` of an SVG path.
+
+    It is empty for an empty mask.
     """
     contours, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
     corners = [(step * (contour[:, 0] + 0.5)).tolist() for contour in contours]

@@ -1,6 +1,7 @@
-"""Pages for people: templates filled, and pictures made small enough to lie inside them."""
+"""Templates of pages, how they are filled, and pictures made small enough to lie inside them."""
 
 import base64
+import math
 from pathlib import Path
 from typing import Any
 
@@ -9,41 +10,60 @@ import jinja2
 import numpy as np
 from numpy.typing import NDArray
 
-from breast_ultrasound.pages.overlay import contour_path, encode
+from breast_ultrasound.pages.overlay import PREDICTION, TRUTH, contour_path, encode
 
 TEMPLATES = Path(__file__).parent / "templates"
 
 # Ten times what the outline of a lesion takes.
 _LONGEST_PATH = 10_000
+_NONE = 1e-12
 
 
 def render(template: str, **values: Any) -> str:
-    """Fill a template; a name that it misses is an error."""
+    """Fill a template; a name that it lacks is an error.
+
+    Every template has the colours `truth` and `prediction`, and the filter `signed`.
+    """
     loader = jinja2.FileSystemLoader(TEMPLATES)
     escape = jinja2.select_autoescape(["html.j2"])
     environment = jinja2.Environment(
         loader=loader, autoescape=escape, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
+    environment.globals |= {"truth": TRUTH, "prediction": PREDICTION}
+    environment.filters["signed"] = signed
     environment.policies["json.dumps_kwargs"] = {"separators": (",", ":")}
     return environment.get_template(template).render(**values)
 
 
+def signed(difference: float) -> str:
+    """Write a difference of figures in three decimals, or in as many as a small one takes not to look like none.
+
+    >>> signed(0.0123), signed(-0.00004), signed(0)
+    ('+0.012', '-0.00004', '0')
+    """
+    # What is left of a sum of differences that cancel out.
+    if abs(difference) < _NONE:
+        return "0"
+    text = f"{difference:+.3f}"
+    return text if float(text) else f"{difference:+.{-math.floor(math.log10(abs(difference)))}f}"
+
+
 def shrink(pixels: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    """Scale uint8 [height, width] to a width, by area averaging."""
+    """Scale uint8 [height, width] to a width, by area averaging; the height follows, at least 1."""
     size = (width, max(1, round(width * pixels.shape[0] / pixels.shape[1])))
     return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def shrink_mask(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:
-    """Scale bool [height, width] to a width: true where at least half of a pixel is."""
+    """Scale bool [height, width] to a width; a pixel is true where at least half of it was."""
     return shrink(mask.astype(np.uint8) * 255, width) > 127
 
 
 def outline(mask: NDArray[np.bool_], width: int) -> str:
-    """The outlines of bool [height, width] as the `d` of an SVG path for a picture of a width.
+    """Return the outlines of bool [height, width] as the `d` of an SVG path for a picture of a width.
 
-    They are drawn on that grid of pixels, but a mask of countless specks, such as a hardly trained network makes, on a
-    coarser one, since its outlines would be ten times as large as the picture.
+    A mask of countless specks, such as a hardly trained network makes, is drawn on a coarser grid than the picture's:
+    its outlines would be ten times as large as the picture.
     """
     grid = width
     while len(path := contour_path(shrink_mask(mask, grid), width / grid)) > _LONGEST_PATH:
@@ -52,5 +72,5 @@ def outline(mask: NDArray[np.bool_], width: int) -> str:
 
 
 def jpeg(picture: NDArray[np.uint8]) -> str:
-    """A picture as base64 text for a page."""
+    """Encode a picture, RGB or grey uint8, as base64 text for a page."""
     return base64.b64encode(encode(picture, ".jpg")).decode()

@@ -1,17 +1,17 @@
-"""Which images a page shows where there are more than it can hold: the same ones for the same table and seed."""
+"""The choice of images for a page that cannot hold all: the same ones for the same table and seed."""
 
 from typing import TypeVar
 
 import pandas as pd
 
-from breast_ultrasound.repeats.quality import FLAGS
+from breast_ultrasound.auditing.quality import FLAGS
 from breast_ultrasound.scoring.lesions import has_lesion
 
 Table = TypeVar("Table", pd.DataFrame, pd.Series)
 
 
 def gallery(tested: pd.DataFrame, most: int, seed: int) -> dict[str, pd.Index]:
-    """Choose at most `most` test images of a table with the columns dice and kind, by why they are shown.
+    """Choose at most `most` test images of a table with the columns dice and kind, by the reason for each choice.
 
     A fifth of them are the `worst` by Dice, ties drawn at random; two fifths, `kinds`, are spread evenly over the kinds
     of error, a rare kind giving all it has; two fifths are drawn at `random` from the rest. No image is in two of
@@ -26,43 +26,51 @@ def gallery(tested: pd.DataFrame, most: int, seed: int) -> dict[str, pd.Index]:
 
 
 def examples(tested: pd.DataFrame, each: int) -> dict[str, list[str]]:
-    """The ids of the worst, the median and the best test images with a lesion, `each` of these, fewer where there are
-    fewer; of a table by id with the columns tp, fn and dice.
+    """Choose the worst, the median and the best test images with a lesion, at most `each` of these and none twice.
+
+    `tested` is a table by id with the columns tp, fn and dice.
     """
     ranked = tested.loc[has_lesion(tested), "dice"].sort_values(kind="stable").index.tolist()
-    middle = max(0, len(ranked) // 2 - each // 2)
-    return {"worst": ranked[:each], "median": ranked[middle : middle + each], "best": ranked[-each:][::-1]}
+    worst, best = (min(each, (len(ranked) + spare) // 3) for spare in (2, 1))
+    middle = ranked[worst : len(ranked) - best]
+    start = max(0, (len(middle) - each) // 2)
+    return {
+        "worst": ranked[:worst],
+        "median": middle[start : start + each],
+        "best": ranked[len(ranked) - best :][::-1],
+    }
 
 
-def repeats(audit: pd.DataFrame) -> pd.DataFrame:
-    """The rows of groups.csv in frames of two images and more, frame by frame, with the number of `members` of each.
+def near_duplicates(audit: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows of groups.csv in frames of two images and more, frame by frame, with the number of `members`.
 
     Frames of several classes come first, then those of several patients, then those whose least similar member is the
     least similar.
     """
-    repeated = audit[audit["frame"].duplicated(keep=False)]
-    frames = repeated.groupby("frame")
-    ranked = repeated.assign(members=frames["id"].transform("size"), least=frames["similarity"].transform("min"))
+    duplicated = audit[audit["frame"].duplicated(keep=False)]
+    frames = duplicated.groupby("frame")
+    ranked = duplicated.assign(members=frames["id"].transform("size"), least=frames["similarity"].transform("min"))
     order = {"conflict": False, "several_patients": False, "least": True, "frame": True}
     ranked = ranked.sort_values(list(order), ascending=list(order.values()), kind="stable")
     return ranked.drop(columns="least")
 
 
 def sweeps(audit: pd.DataFrame) -> pd.DataFrame:
-    """The rows of groups.csv of the first image of each frame in sweeps of two frames and more, sweep by sweep.
+    """Return the rows of groups.csv of the first image of each frame in sweeps of two frames and more, sweep by sweep.
 
-    With the number of `members` of each sweep; those whose least close member is the least close come first.
+    They come with the number of `members` of their sweep; those whose least close member is the least close come first.
     """
     frames = audit[~audit["frame"].duplicated()]
     swept = frames[frames["sweep"].duplicated(keep=False)]
-    of_sweep = swept.groupby("sweep")
-    ranked = swept.assign(members=of_sweep["id"].transform("size"), least=of_sweep["closeness"].transform("min"))
+    grouped = swept.groupby("sweep")
+    ranked = swept.assign(members=grouped["id"].transform("size"), least=grouped["closeness"].transform("min"))
     return ranked.sort_values(["least", "sweep"], kind="stable").drop(columns="least")
 
 
 def flagged(audit: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """The rows of groups.csv without a repeat that carry a flag other than marks, any first ones spread evenly over the
-    flags, by the first one that an image carries.
+    """Return the rows of groups.csv without a near-duplicate that carry a flag other than marks.
+
+    However many are taken from the front, they are spread evenly over the flags, by the first that an image carries.
     """
     doubts = [flag for flag in FLAGS if flag != "marks"]
     doubtful = audit[~audit["frame"].duplicated(keep=False) & audit[doubts].any(axis=1)]
@@ -70,7 +78,7 @@ def flagged(audit: pd.DataFrame, seed: int) -> pd.DataFrame:
 
 
 def evenly(strata: pd.Series) -> pd.Index:
-    """The index of `strata`, one a row, put in turns: the first of each stratum, then the second of each, and so on."""
+    """Order the index of `strata` in turns: the first row of each stratum, then the second of each, and so on."""
     turn = strata.groupby(strata).cumcount()
     return turn.sort_values(kind="stable").index
 

@@ -1,21 +1,21 @@
-"""What pages tell of the trainings of all folds that were run: once what they share, and where they differ, how."""
+"""The trainings of all folds that were run, in words: what they share once, what differs by fold."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 
 def describe(records: Mapping[int, dict[str, Any]]) -> dict[str, str]:
-    """The numbers of `train` and `validation` images of a fold, `weights`, `setting` and `libraries`, as text.
+    """Describe the numbers of `train` and `validation` images of a fold, its `weights`, `setting` and `libraries`.
 
-    `records` holds the record of each fold, as breast_ultrasound/training/history.py reads it, one at least.
+    `records` holds the record of each fold, as training/history.py reads it, at least one.
     """
     images = {name: _span([record["images"][name] for record in records.values()]) for name in ("train", "validation")}
-    told = {fold: _tell(record) for fold, record in records.items()}
+    texts = {fold: _describe_one(record) for fold, record in records.items()}
     names = ("weights", "setting", "libraries")
-    return images | {name: _once({fold: texts[name] for fold, texts in told.items()}) for name in names}
+    return images | {name: _once({fold: text[name] for fold, text in texts.items()}) for name in names}
 
 
-def _tell(record: dict[str, Any]) -> dict[str, str]:
+def _describe_one(record: dict[str, Any]) -> dict[str, str]:
     versions = record["versions"]
     backend = versions["backend"]
     return {

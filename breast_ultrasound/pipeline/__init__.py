@@ -1,3 +1,3 @@
-"""What every stage needs, whatever it works on: params, errors, outputs that appear whole, the engine that maps work
-over images. Knows nothing of ultrasound; imports no other room.
+"""The base of all rooms: params, errors, outputs that appear whole, tables, and the engine that maps work over images.
+It holds nothing about ultrasound and imports no other room. The images themselves are in `cases`.
 """

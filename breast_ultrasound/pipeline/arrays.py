@@ -1,4 +1,4 @@
-"""The two kinds of picture that pass between functions."""
+"""The types of the two kinds of picture: grey images and masks."""
 
 from typing import TypeAlias
 

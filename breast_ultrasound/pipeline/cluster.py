@@ -1,29 +1,23 @@
-"""The workers of a Dask cluster, which schedules, tries again and moves data; here they are held to the same bytes.
+"""Work on a Dask cluster, which schedules it, tries again and moves data. This module makes it give the same bytes.
 
-A worker works only where it runs the same code with the same versions in the same directory on the same storage. Each
-is asked before work starts, and again with each item, since workers come and go.
+A worker may compute only where it runs the same code with the same versions in the same directory on the same storage.
+Each is checked before work starts, and again with each item, since workers come and go.
 """
 
 import contextlib
-import functools
-import hashlib
-import importlib.metadata
 import logging
 import os
 import pickle
-import platform
 import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import CancelledError, Future, wait
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
-
 from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.pipeline.place import Place, code, difference, obstacle, versions
 
 try:
     import cloudpickle
@@ -39,104 +33,41 @@ except ImportError as error:
 S = TypeVar("S")
 T = TypeVar("T")
 
-_ROOT = Path(__file__).parents[2]
-
-# Seconds after which a scheduler that doesn't answer is given up, or twice that without a worker while work waits.
+# Seconds to wait for an answer of the scheduler; twice that for a worker while work waits.
 _PATIENCE = 20
 
-# Seconds within which the first worker has to arrive.
+# Seconds to wait for the first worker.
 _ARRIVAL = 60
 
-# Seconds for which the number of threads is believed.
+# Seconds after which the threads are counted again.
 _FRESH = 1
 
 
-@dataclass(frozen=True)
-class Place:
-    """What a worker has to share with the process that sends it work: the working directory, a file in it that was
-    just made, the hash of the code and the versions of what decides results.
-    """
-
-    folder: str
-    token: str
-    code: str
-    versions: dict[str, str]
-
-
-@functools.cache
-def code() -> str:
-    """The SHA-256 of this project's code, when it was asked for first: a worker goes on with what it has loaded."""
-    found = hashlib.sha256()
-    for folder in ("breast_ultrasound", "stages"):
-        for path in sorted((_ROOT / folder).rglob("*.py")):
-            found.update(
-                f"{path.relative_to(_ROOT).as_posix()} {hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode()
-            )
-    return found.hexdigest()
-
-
-@functools.cache
-def version(package: str) -> str:
-    """The version of a package, or of Python, that is installed; `none` where there is none."""
-    if package == "python":
-        return platform.python_version()
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return "none"
-
-
-def unlike(place: Place) -> str | None:
-    """How the code of this process differs from that of the place, if it does."""
-    if code() != place.code:
-        return "it runs other code of this project. Start it anew, from this checkout."
-    other = [
-        f"{name} {version(name)} instead of {wanted}"
-        for name, wanted in place.versions.items()
-        if version(name) != wanted
-    ]
-    if other:
-        return f"it has {', '.join(other)}. Give all machines what requirements.lock says."
-    return None
-
-
-def fault(place: Place) -> str | None:
-    """Why this process must not work for that place, if it mustn't."""
-    told = unlike(place)
-    if told:
-        return told
-    if os.getcwd() != place.folder:  # noqa: PTH109
-        return f"it works in {os.getcwd()}. Start it in {place.folder}."  # noqa: PTH109
-    if not Path(place.token).exists():
-        return f"its {place.folder} is another folder than the one here. Put the checkout on storage that both see."
-    return None
-
-
 class Workers:
-    """The threads of the workers, as breast_ultrasound/pipeline/engine.py uses them."""
+    """The threads of a cluster's workers, as the protocol in engine.py asks for them."""
 
     def __init__(self, client: Client, place: Place) -> None:
         self._client, self._place = client, place
-        # Equal items are different work: what they name may have changed since.
+        # Equal items are different work, since the files that they name may have changed.
         self._executor = client.get_executor(pure=False)
-        self._threads, self._asked = 0, -float("inf")
+        self._threads, self._counted = 0, -float("inf")
 
     def submit(self, work: Callable[[S], T], item: S) -> Future[T]:
-        """Have work(item) computed by one of them, by another one where that dies."""
+        """Have a worker compute work(item), and another one where that dies."""
         # Pickled here, since the scheduler would unpickle it on the way.
         return self._executor.submit(_compute, self._place, cloudpickle.dumps((work, item)))
 
     def result(self, future: Future[T]) -> T:
-        """Wait for what was computed, or raise what was raised.
+        """Wait for a result and return it, or raise the error of the work.
 
-        UserError where no worker is left to do it, ConnectionError where the scheduler isn't there either.
+        UserError where no worker is left, ConnectionError where the scheduler is gone too.
         """
-        without_any = 0
+        rounds_alone = 0
         while wait([future], timeout=_PATIENCE).not_done:
-            without_any = 0 if self._running() else without_any + 1
-            # Those that died may just be starting anew.
-            if without_any == 2:
-                # While Dask tries to reach a scheduler again, no worker is seen either.
+            rounds_alone = 0 if self._running() else rounds_alone + 1
+            # After the first one, workers that died may just be starting anew.
+            if rounds_alone == 2:
+                # While Dask looks for a lost scheduler, it counts no worker either.
                 if self._client.status != "running":
                     raise ConnectionError
                 raise UserError(
@@ -146,26 +77,26 @@ class Workers:
         return future.result()
 
     def count(self) -> int:
-        """How many threads there are now, one at least."""
-        if time.monotonic() > self._asked + _FRESH:
-            self._threads, self._asked = max(1, self._running()), time.monotonic()
+        """Return how many threads there are now, one at least."""
+        if time.monotonic() > self._counted + _FRESH:
+            self._threads, self._counted = max(1, self._running()), time.monotonic()
         return self._threads
 
     def _running(self) -> int:
-        # Of a scheduler that is gone nothing is known; the results under way tell.
+        # A scheduler that is gone has no entry; the results under way then raise.
         workers = self._client.scheduler_info().get("workers", {})
         return sum(worker["nthreads"] for worker in workers.values() if worker["status"] == "running")
 
 
 @contextlib.contextmanager
 def connected(address: str) -> Iterator[Workers]:
-    """The workers of the scheduler at `address`, once it is sure that they may work.
+    """Yield the workers of the scheduler at `address`, after a check that they may compute.
 
     UserError where the scheduler or all workers are gone, then or while the body waits for a result; where a worker
-    must not work; and where the same work ended one worker after the other.
+    must not compute; and where the same work ended one worker after the other.
     """
     with _quiet(), tempfile.NamedTemporaryFile(dir=".", prefix=".partial-") as token, _client(address) as client:
-        place = Place(os.getcwd(), Path(token.name).name, code(), _versions())  # noqa: PTH109
+        place = Place(os.getcwd(), Path(token.name).name, code(), versions())  # noqa: PTH109
         try:
             _check(client, place)
             yield Workers(client, place)
@@ -184,7 +115,7 @@ def connected(address: str) -> Iterator[Workers]:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Dask from logging: what goes wrong is told once, in words of this project."""
+    """Keep Dask from logging, since a UserError describes what went wrong."""
     logging.disable(logging.CRITICAL)
     try:
         yield
@@ -193,9 +124,9 @@ def _quiet() -> Iterator[None]:
 
 
 def _client(address: str) -> Client:
-    """A client of the scheduler, which has a worker at least."""
+    """Connect to the scheduler, and wait until it has a worker."""
     try:
-        # Other versions, of which Dask warns, are refused later.
+        # Dask warns of other versions, which are refused later.
         with warnings.catch_warnings(action="ignore"):
             client = Client(address, timeout=_PATIENCE, set_as_default=False)
     except (OSError, ValueError) as error:
@@ -214,37 +145,32 @@ def _client(address: str) -> Client:
     return client
 
 
-def _versions() -> dict[str, str]:
-    """Those of the packages that decide results, and of what carries the work."""
-    deciding = yaml.safe_load((_ROOT / "versions.yaml").read_text(encoding="utf-8"))
-    return {name: version(name) for name in ("python", "cloudpickle", "distributed", *deciding)}
-
-
 def _check(client: Client, place: Place) -> None:
-    """UserError where the scheduler or a worker must not work; a worker that can't be reached is asked again when it
-    gets work.
+    """Raise UserError where the scheduler or a worker must not compute.
+
+    A worker that cannot be reached now is checked when it gets work.
     """
     try:
-        answers: dict[str, Any] = {"the scheduler": client.run_on_scheduler(unlike, place)}
+        answers: dict[str, Any] = {"the scheduler": client.run_on_scheduler(difference, place)}
     except ImportError as error:
         answers = {"the scheduler": error}
-    workers: Any = client.run(fault, place, on_error="return")
+    workers: Any = client.run(obstacle, place, on_error="return")
     answers |= {f"worker {address}": answer for address, answer in workers.items()}
-    for name, told in answers.items():
-        if isinstance(told, Exception) and not isinstance(told, CommClosedError):
-            raise UserError(f"{name}: it cannot run this project ({told}). Start it in this checkout.")
-        if isinstance(told, str):
-            raise UserError(f"{name}: {told}")
+    for name, answer in answers.items():
+        if isinstance(answer, Exception) and not isinstance(answer, CommClosedError):
+            raise UserError(f"{name}: it cannot run this project ({answer}). Start it in this checkout.")
+        if isinstance(answer, str):
+            raise UserError(f"{name}: {answer}")
 
 
 def _compute(place: Place, pickled: bytes) -> Any:
-    """On a worker: work(item) of the two that were pickled, errors with the worker's address."""
+    """Compute work(item) of the pickled pair on a worker; errors of the user's data name the worker."""
     worker = get_worker().address
-    told = fault(place)
-    if told:
-        raise UserError(f"worker {worker}: {told}")
+    reason = obstacle(place)
+    if reason:
+        raise UserError(f"worker {worker}: {reason}")
     try:
         work, item = pickle.loads(pickled)
         return work(item)
     except (UserError, OSError) as error:
-        raise UserError(f"{error} (Told by the worker {worker}.)") from error
+        raise UserError(f"{error} (On the worker {worker}.)") from error

@@ -1,4 +1,4 @@
-"""How work is spread over images: over the cores of this machine, or over those of a cluster."""
+"""The engine that maps work over images, on the cores of this machine or on those of a cluster."""
 
 import contextlib
 import os
@@ -12,10 +12,10 @@ from tqdm import tqdm
 S = TypeVar("S")
 T = TypeVar("T")
 
-# Where Dask itself looks for the scheduler.
+# The variable in which Dask itself looks for the scheduler.
 _ADDRESS = "DASK_SCHEDULER_ADDRESS"
 
-# Items a core that are under way at a time, so that memory is flat however many there are.
+# Items a core that are under way at a time, so that memory does not grow with their number.
 _AHEAD = 2
 
 
@@ -23,36 +23,36 @@ class Workers(Protocol):
     """Threads, here or elsewhere, that compute."""
 
     def submit(self, work: Callable[[S], T], item: S) -> Future[T]:
-        """Have work(item) computed some time."""
+        """Begin to compute work(item)."""
         ...
 
     def result(self, future: Future[T]) -> T:
-        """Wait for what was computed, or raise what was raised."""
+        """Wait for a result and return it, or raise the error of the work."""
         ...
 
     def count(self) -> int:
-        """How many threads there are now."""
+        """Return how many threads there are now."""
         ...
 
 
 def cluster_address() -> str | None:
-    """The address of the scheduler whose cluster is to compute, None where this machine is to do so alone."""
+    """Return the address of the scheduler whose cluster computes; None where this machine computes alone."""
     return os.environ.get(_ADDRESS) or None
 
 
 def map_on_all_machines(
     work: Callable[[S], T], items: Iterable[S], label: str | None = None, total: int | None = None
 ) -> Iterator[T]:
-    """Yield the same as `map_on_all_cores`, computed by the Dask cluster that the environment names, if it does so.
+    """Yield the same as `map_on_all_cores`, computed by the Dask cluster that the environment names, if any.
 
-    `work`, the items and the results cross the network: `work` finds what is large in files below the working
-    directory, which all machines see. UserError where the cluster cannot do it, or would give other bytes.
+    `work`, the items and the results cross the network. `work` reads large data from files below the working directory,
+    which all machines share. UserError where the cluster cannot compute it, or would give other bytes.
     """
     address = cluster_address()
     if address is None:
         yield from map_on_all_cores(work, items, label, total)
         return
-    # Without a cluster Dask need not be installed.
+    # Dask need not be installed where there is no cluster.
     from breast_ultrasound.pipeline.cluster import connected  # noqa: PLC0415
 
     with connected(address) as workers:
@@ -62,11 +62,14 @@ def map_on_all_machines(
 def map_on_all_cores(
     work: Callable[[S], T], items: Iterable[S], label: str | None = None, total: int | None = None
 ) -> Iterator[T]:
-    """Yield work(item) in the order of `items`, computed on every core of this machine, behind a progress bar that
-    bears `label`, if there is one, and goes to `total`, where the items themselves don't tell how many they are.
+    """Yield work(item) in the order of `items`, computed by threads on every core of this machine.
 
-    Threads do, since decoding, resizing and networks release the interpreter lock. The items are taken one by one, a
-    few ahead of the work. Where it raises or the caller stops, what has not begun is dropped.
+    Threads suffice, since decoding, resizing and networks release the interpreter lock. The items are taken one by one,
+    a few ahead of the work. Where the work raises or the caller stops, items that have not begun are dropped. With a
+    `label` a progress bar counts them, up to `total` where the items have no length.
+
+    >>> list(map_on_all_cores(str.upper, ["benign", "normal"]))
+    ['BENIGN', 'NORMAL']
     """
     with _threads() as workers:
         yield from _in_order(workers, work, items, label, total)

@@ -1,4 +1,4 @@
-"""Mistakes that the user can mend, told in a sentence instead of a traceback."""
+"""Mistakes that the user can mend, printed as a sentence instead of a traceback."""
 
 import functools
 import sys
@@ -10,22 +10,25 @@ P = ParamSpec("P")
 
 
 class UserError(Exception):
-    """Something that the user can mend: the message names the file or key, what was wrong and what to do."""
+    """A mistake that the user can mend: the message names the file or key, what was wrong and what to do."""
 
 
 def command(main: Callable[P, None]) -> Callable[P, None]:
-    """Make `main` end with exit code 1 and the bare message where it raises a UserError or a file can't be used."""
+    """Make `main` end with exit code 1 and the bare message where it raises a UserError or an OSError.
+
+    All else is a fault of the program: it passes with its traceback and the locals of every frame, for a debugger.
+    """
 
     @functools.wraps(main)
     def wrapped(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             main(*args, **kwargs)
-        except BaseException as error:
-            # Closes what the frames were iterating over: a cluster's client that is left until Python ends waits then,
-            # for half a minute or more, for threads that are gone.
+        except (UserError, OSError, KeyboardInterrupt) as error:
+            # Close what the frames were iterating over: the client of a cluster that is left until Python ends waits
+            # half a minute or more for threads that are gone.
             traceback.clear_frames(error.__traceback__)
-            if isinstance(error, UserError | OSError):
-                sys.exit(f"error: {error}")
-            raise
+            if isinstance(error, KeyboardInterrupt):
+                raise
+            sys.exit(f"error: {error}")
 
     return wrapped

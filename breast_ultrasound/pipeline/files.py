@@ -12,16 +12,16 @@ from breast_ultrasound.pipeline.errors import UserError
 
 
 @contextlib.contextmanager
-def written_aside(target: Path) -> Iterator[Path]:
-    """Yield a path beside `target` to write a file or a folder to, and put it in place of `target` at the end.
+def atomic_write(target: Path) -> Iterator[Path]:
+    """Yield a path beside `target` to write a file or a folder to, and rename it to `target` at the end.
 
-    Where the body raises, what it wrote is removed and what stood at `target` before stays as it was. UserError where
-    the disk is full or may not be written to.
+    Where the body raises, what it wrote is removed and `target` stays as it was. UserError where the disk is full or
+    read-only.
     """
     # The suffix stays last: several writers choose their format by it.
     aside = target.with_name(f".partial-{target.name}")
     try:
-        with _failures_told(target):
+        with _write_errors_named(target):
             target.parent.mkdir(parents=True, exist_ok=True)
             _remove(aside)
             yield aside
@@ -33,8 +33,8 @@ def written_aside(target: Path) -> Iterator[Path]:
 
 
 def append(path: Path, data: bytes) -> None:
-    """Add bytes to the end of a file. UserError where the disk is full or may not be written to."""
-    with _failures_told(path), path.open("ab") as file:
+    """Add bytes to the end of a file. UserError where the disk is full or read-only."""
+    with _write_errors_named(path), path.open("ab") as file:
         file.write(data)
 
 
@@ -42,7 +42,7 @@ def append(path: Path, data: bytes) -> None:
 def written_rows(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[NDArray[np.uint8]], None]]:
     """Yield a function that adds rows to a .npy file, which the caller fills to uint8 `shape`.
 
-    Where the disk is full this is an error, while a memory map that is written to would crash.
+    A full disk raises an error here, where writing to a memory map would crash.
     """
     with path.open("wb") as file:
         np.lib.format.write_array_header_1_0(file, {"descr": "|u1", "fortran_order": False, "shape": shape})
@@ -54,11 +54,11 @@ def written_rows(path: Path, shape: tuple[int, ...]) -> Iterator[Callable[[NDArr
 
 
 @contextlib.contextmanager
-def _failures_told(target: Path) -> Iterator[None]:
+def _write_errors_named(target: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        # Of a full disk the system doesn't tell which file was written.
+        # The error of a full disk does not name the file.
         raise UserError(
             f"{target}: could not be written ({error}). Mend this and run the same command again."
         ) from error

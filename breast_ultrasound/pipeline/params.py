@@ -1,7 +1,7 @@
 """params.yaml as frozen, checked values.
 
-Each section is declared, as a subclass of `Section`, in the stage or the room that reads it, and each stage declares
-what it reads in all, as a `Section` with these as its fields. So a new key changes the code of its readers alone.
+The stage or the room that reads a section declares it as a subclass of `Section`, and each stage declares all that it
+reads as a `Section` with these as its fields. So a new key changes the code of its readers alone.
 """
 
 from pathlib import Path
@@ -18,9 +18,9 @@ S = TypeVar("S", bound="Section")
 
 
 class Section(BaseModel):
-    """A group of keys: immutable, no key unknown, no type converted.
+    """A group of keys: immutable, with no other keys, and with no type converted.
 
-    A reader of a few keys of another one's section declares a class of these with `extra="ignore"`.
+    A reader that needs a few keys of a section alone declares a class of these with `extra="ignore"`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -35,7 +35,7 @@ def _number_from_text(value: Any) -> Any:
 
 
 def off_first(values: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Refuse values to be tried whose first one does not switch the step off."""
+    """Refuse candidate values whose first one does not switch the step off."""
     if values[0]:
         raise ValueError("the first value must be the one that switches the step off")
     return values
@@ -52,7 +52,7 @@ Switch = Annotated[tuple[bool, ...], Field(strict=False, min_length=1), AfterVal
 
 
 def load(reads: type[S], path: Path = PARAMS) -> S:
-    """Read from a params file what the fields of `reads` name, and check it.
+    """Read the sections and keys that `reads` declares from a params file, and check them.
 
     UserError names the file, each bad key, its value and what is allowed.
     """
@@ -74,5 +74,5 @@ def load(reads: type[S], path: Path = PARAMS) -> S:
 def _problem(location: tuple[int | str, ...], message: str, value: Any) -> str:
     key = ".".join(str(part) for part in location) or "the file"
     # A check over several keys names its own key and value.
-    shown = "" if isinstance(value, dict) else f" is {value!r}"
-    return f"{key}{shown}: {message.removeprefix('Value error, ')}"
+    its_value = "" if isinstance(value, dict) else f" is {value!r}"
+    return f"{key}{its_value}: {message.removeprefix('Value error, ')}"

@@ -1,3 +1,3 @@
-"""Scans as they come: pictures, DICOM objects and clips as grey frames, and what goes back in those forms.
-Decoding of pictures is in `cases`, contours are drawn in `pages`.
+"""Scans as scanners and people save them: pictures, DICOM objects and clips, read as grey frames and written back.
+Pictures are decoded in `cases`, contours are drawn in `pages`.
 """

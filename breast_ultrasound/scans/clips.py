@@ -5,55 +5,71 @@ import io
 import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from breast_ultrasound.cases.pictures import check_size
+from breast_ultrasound.pipeline.arrays import Grey
 from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.pipeline.files import written_aside
-from breast_ultrasound.scans.scan import Frame, Scan, check_size
+from breast_ultrasound.pipeline.files import atomic_write
+from breast_ultrasound.scans.scan import Frame, Scan
 
-SUFFIXES = {".avi", ".mp4", ".mov"}
+SUFFIXES = {".avi", ".mp4", ".m4v", ".mov", ".mkv", ".webm", ".wmv", ".mpg", ".mpeg"}
 
-# What a file of these kinds starts with, after as many bytes. FFmpeg would take others as well, such as play lists
-# that name further files.
-_STARTS = {8: (b"AVI ",), 4: (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")}
+# The first bytes of these kinds, by their offset. FFmpeg would take others as well, such as play lists that name
+# further files.
+_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip")
+_SIGNATURES = {
+    8: (b"AVI ",),
+    4: _BOXES,
+    0: (b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11", b"\0\0\x01\xba"),
+}
 
-# FFmpeg and OpenCV say nothing on stderr: what is wrong with a file is told once, in words of this project.
+# Keeps FFmpeg and OpenCV off stderr: damage is reported once, in words of this project.
 _QUIET = {"OPENCV_FFMPEG_LOGLEVEL": "-8"}
 
-# A clip that lost more than this share of its frames is damaged; fewer may be counted wrongly.
-_LOST = 0.05
+
+def is_clip(start: bytes) -> bool:
+    """Return whether the first twelve bytes of a file are those of a clip."""
+    return any(start[offset:].startswith(signatures) for offset, signatures in _SIGNATURES.items())
 
 
-def scan_of(file: BinaryIO, name: str, most_pixels: int) -> Scan:
-    """The clip in an open file or in memory; its frames lie as players show them, whatever the orientation tag.
+def read_scan(file: BinaryIO, name: str, most_pixels: int) -> Scan:
+    """Open the clip in a file or in memory; its frames lie as players show them, whatever the orientation tag.
 
-    UserError, then or while its frames are read, where it is damaged, has no frame or too large ones.
+    UserError, then or while its frames are read, where it is damaged, has no frame or too large ones. Where its
+    container counts more frames than can be decoded, as after cutting without encoding anew, a note says so.
     """
     start = file.read(12)
     file.seek(0)
-    if not any(start[skipped:].startswith(known) for skipped, known in _STARTS.items()):
-        raise _not_readable(name)
-    capture = _open(file, name)
+    capture = _open(file, name) if is_clip(start) else cv2.VideoCapture()
     if not capture.isOpened():
-        raise _not_readable(name)
-    check_size(
-        name, _number(capture, cv2.CAP_PROP_FRAME_HEIGHT), _number(capture, cv2.CAP_PROP_FRAME_WIDTH), most_pixels
-    )
-    claimed = max(0, _number(capture, cv2.CAP_PROP_FRAME_COUNT))
+        raise UserError(
+            f"{name}: not a readable video (AVI, MP4, MOV, MKV, WebM, WMV, MPEG); it is damaged or of another kind. "
+            "Replace it."
+        )
+    if _is_cut_short(file):
+        raise UserError(f"{name}: ends before the length that it claims; it is damaged. Replace it.")
+    height, width = _number(capture, cv2.CAP_PROP_FRAME_HEIGHT), _number(capture, cv2.CAP_PROP_FRAME_WIDTH)
+    check_size(name, height, width, most_pixels)
     rate = capture.get(cv2.CAP_PROP_FPS)
-    return Scan(claimed, rate if 1 <= rate <= 1000 else None, _frames(capture, name, claimed))
+    notes: list[str] = []
+    length = max(0, _number(capture, cv2.CAP_PROP_FRAME_COUNT))
+    if start[8:] != b"AVI " and start[4:8] not in _BOXES:
+        # Of other kinds OpenCV estimates it, by the rate or not at all.
+        return Scan(max(1, length), True, rate if 1 <= rate <= 1000 else None, _frames(capture, name, 0, notes), notes)
+    return Scan(length, True, rate if 1 <= rate <= 1000 else None, _frames(capture, name, length, notes), notes)
 
 
 def write(target: Path, pictures: Iterable[NDArray[np.uint8]], rate: float) -> None:
     """Write RGB pictures uint8 [height, width, 3] of one size as a video of `rate` frames per second (.mp4, MPEG-4).
 
-    The format knows even sizes alone; odd ones repeat their last row or column. UserError where the disk is full.
+    The format holds even sizes alone; odd ones repeat their last row or column. UserError where the disk is full.
     """
-    with written_aside(target) as aside:
+    with atomic_write(target) as aside:
         count = _encode(aside, pictures, rate)
         # A full disk is no error to the encoder.
         written = cv2.VideoCapture(str(aside), cv2.CAP_FFMPEG)
@@ -90,9 +106,12 @@ def _open(file: BinaryIO, name: str) -> cv2.VideoCapture:
 
 @contextlib.contextmanager
 def _path(file: BinaryIO, name: str) -> Iterator[str]:
-    """A path to what is in a file; what is in memory stays there. (OpenCV reads streams, too, but crashes on some.)"""
+    """Yield a path to the content of a file, which stays in memory where it is. (On some streams OpenCV crashes.)
+
+    The path is absolute, since FFmpeg takes `tcp:host:port.mp4` for an address.
+    """
     if not isinstance(file, io.BytesIO):
-        yield file.name
+        yield str(Path(file.name).absolute())
         return
     if not hasattr(os, "memfd_create"):
         raise UserError(f"{name}: clips in memory can be read on Linux alone. Give it to `uv run segment` as a file.")
@@ -105,33 +124,51 @@ def _path(file: BinaryIO, name: str) -> Iterator[str]:
         os.close(descriptor)
 
 
+def _is_cut_short(file: BinaryIO) -> bool:
+    """Return whether an AVI, MP4 or MOV claims more bytes than the file has."""
+    end, place = file.seek(0, os.SEEK_END), 0
+    while place + 8 <= end:
+        file.seek(place)
+        length = _chunk_length(file.read(16))
+        if not length:
+            break
+        place += length
+    file.seek(0)
+    return place > end
+
+
+def _chunk_length(head: bytes) -> int:
+    """Return the bytes of the AVI chunk or MP4 box that begins with `head`; 0 where it has no length, or is none."""
+    if head.startswith(b"RIFF"):
+        return 8 + int.from_bytes(head[4:8], "little")
+    # A box of length 0 reaches to the end; one of length 1 has its length behind its name.
+    length = int.from_bytes(head[:4]) if head[4:8].isalnum() else 0
+    return int.from_bytes(head[8:]) if length == 1 else length
+
+
 def _number(capture: cv2.VideoCapture, key: int) -> int:
     value = capture.get(key)
     return int(value) if np.isfinite(value) else 0
 
 
-def _frames(capture: cv2.VideoCapture, name: str, claimed: int) -> Iterator[Frame]:
+def _frames(capture: cv2.VideoCapture, name: str, length: int, notes: list[str]) -> Iterator[Frame]:
     number = 0
-    shape: Any = None
-    while (read := _next(capture)) is not None:
+    shape: tuple[int, ...] | None = None
+    while (image := _next(capture)) is not None:
         number += 1
-        if shape is not None and read.shape != shape:
+        if shape is not None and image.shape != shape:
             raise UserError(f"{name}: frame {number} has another size than those before. Save it as several clips.")
-        shape = read.shape
-        yield Frame.of_whole(read, number)
+        shape = image.shape
+        yield Frame.without_region(image, number)
     if not number:
         raise UserError(f"{name}: holds no frame that can be decoded. Replace it.")
-    if number < claimed * (1 - _LOST) - 1:
-        raise UserError(f"{name}: ends after {number} of {claimed} frames; it is damaged. Replace it.")
+    if number < length:
+        notes.append(f"{name}: {number} of the {length} frames that it counts can be decoded and are segmented.")
 
 
-def _next(capture: cv2.VideoCapture) -> NDArray[np.uint8] | None:
+def _next(capture: cv2.VideoCapture) -> Grey | None:
     try:
-        found, picture = capture.read()
-        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8) if found else None
+        is_read, picture = capture.read()
+        return np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2GRAY), np.uint8) if is_read else None
     except cv2.error:
         return None
-
-
-def _not_readable(name: str) -> UserError:
-    return UserError(f"{name}: not a readable video (AVI, MP4, MOV); it is damaged or of another kind. Replace it.")

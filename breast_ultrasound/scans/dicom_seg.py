@@ -1,4 +1,4 @@
-"""Masks as a DICOM Segmentation object (PS3.3 A.51), which viewers show on the images that it refers to."""
+"""Masks as DICOM Segmentation objects (PS3.3 A.51), which viewers lay over the images that they refer to."""
 
 from collections.abc import Mapping
 from copy import deepcopy
@@ -22,17 +22,15 @@ from pydicom.uid import ExplicitVRLittleEndian, UltrasoundImageStorage, generate
 
 from breast_ultrasound.pipeline.arrays import Mask
 from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.pipeline.files import written_aside
-from breast_ultrasound.scans.dicom import damage_told
+from breast_ultrasound.pipeline.files import atomic_write
+from breast_ultrasound.scans.dicom import quote_nothing
 
 _MAKER = "breast-ultrasound-segmentation"
 
 _REFERENCES = ["SOPClassUID", "SOPInstanceUID", "StudyInstanceUID", "SeriesInstanceUID"]
 
-_OF_THE_SOURCE = [*_REFERENCES, "Modality", "NumberOfFrames", "LossyImageCompression"]
-
-# What has to be in every object, and here stays empty.
-_OF_THE_PATIENT = [
+# Required in every object; they stay empty here.
+_PATIENT = [
     "PatientID",
     "PatientName",
     "PatientBirthDate",
@@ -54,9 +52,10 @@ def write(
 ) -> None:
     """Write the masks of a DICOM object's whole frames, bool [rows, columns] by frame number, as one segment.
 
-    Frames whose mask is empty are left out; where all are, the first one stands for them, since an object has at least
-    one. The object refers to `source` by its UIDs and holds no name, date or number of the patient. `network` names
-    what made the masks. Its own UIDs follow from all of these, so that the same masks are the same object.
+    Frames whose mask is empty are left out; where all are empty, the first one stays, since an object has at least one.
+    The object refers to `source` by its UIDs and holds no name, date or number of the patient. `network` names the
+    network that made the masks. The UIDs of the object follow from all of these, so that the same masks are the same
+    object.
 
     UserError where the source has no UIDs, or the disk is full.
     """
@@ -81,15 +80,19 @@ def write(
         transfer_syntax_uid=ExplicitVRLittleEndian,
         omit_empty_frames=False,
     )
-    _place(segmentation, numbers, frames, origin)
-    with written_aside(target) as aside:
+    _refer(segmentation, origin)
+    # Not every scan of several frames gives their number.
+    if "NumberOfFrames" in origin or len(masks) > 1:
+        _place(segmentation, numbers, frames)
+    with atomic_write(target) as aside:
         segmentation.save_as(aside)
 
 
 def _origin(source: Path) -> Dataset:
-    with damage_told(str(source)):
+    with quote_nothing(str(source)):
         origin = dcmread(
             source,
+            force=True,
             stop_before_pixels=True,
             specific_tags=[*_REFERENCES, "Modality", "NumberOfFrames", "LossyImageCompression"],
         )
@@ -99,16 +102,16 @@ def _origin(source: Path) -> Dataset:
 
 
 def _one_frame(origin: Dataset, mask: Mask, mm_per_pixel: tuple[float, float] | None) -> Dataset:
-    """The source as highdicom takes it: a single frame, since without a frame of reference it takes no more."""
+    """Return the source as highdicom takes it: a single frame, since without a frame of reference it takes no more."""
     single = deepcopy(origin)
     single.SOPClassUID = UltrasoundImageStorage
     single.pop("NumberOfFrames", None)
     single.Rows, single.Columns = mask.shape
     if mm_per_pixel:
         single.PixelSpacing = list(mm_per_pixel)
-        # Not known; but without one highdicom does not read the spacing that it wrote.
+        # Unknown; but without one highdicom does not read the spacing that it wrote.
         single.SliceThickness = 0
-    for key in _OF_THE_PATIENT:
+    for key in _PATIENT:
         setattr(single, key, "")
     return single
 
@@ -127,13 +130,19 @@ def _lesion(network: str) -> SegmentDescription:
     )
 
 
-def _place(segmentation: Segmentation, numbers: list[int], frames: NDArray[np.bool_], origin: Dataset) -> None:
-    """Give an object of one frame all of them, each with the number of the frame that it belongs to."""
-    segmentation.ReferencedSeriesSequence[0].ReferencedInstanceSequence[0].ReferencedSOPClassUID = origin.SOPClassUID
+def _refer(segmentation: Segmentation, origin: Dataset) -> None:
+    """Name the kind of the source, for which a still image stood in."""
+    [frame] = segmentation.PerFrameFunctionalGroupsSequence
+    for reference in (
+        segmentation.ReferencedSeriesSequence[0].ReferencedInstanceSequence[0],
+        frame.DerivationImageSequence[0].SourceImageSequence[0],
+    ):
+        reference.ReferencedSOPClassUID = origin.SOPClassUID
+
+
+def _place(segmentation: Segmentation, numbers: list[int], frames: NDArray[np.bool_]) -> None:
+    """Put all frames into an object of one, each with the number of the source frame that it belongs to."""
     [template] = segmentation.PerFrameFunctionalGroupsSequence
-    template.DerivationImageSequence[0].SourceImageSequence[0].ReferencedSOPClassUID = origin.SOPClassUID
-    if "NumberOfFrames" not in origin:
-        return
     groups = []
     for position, number in enumerate(numbers, start=1):
         group = deepcopy(template)

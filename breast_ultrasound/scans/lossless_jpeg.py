@@ -1,4 +1,4 @@
-"""Lossless JPEG of 8 bits for pydicom, which Pillow decodes, but pydicom does not ask it to.
+"""A plugin that lets pydicom decode lossless JPEG of 8 bits by Pillow.
 
 https://pydicom.github.io/pydicom/stable/guides/decoding/decoder_plugins.html
 """
@@ -15,10 +15,10 @@ DECODER_DEPENDENCIES = {JPEGLossless: ("pillow",), JPEGLosslessSV1: ("pillow",)}
 
 
 def is_available(uid: str) -> bool:
-    """Whether frames of a transfer syntax are decoded here."""
+    """Return whether frames of a transfer syntax are decoded here."""
     return uid in DECODER_DEPENDENCIES
 
 
 def decode(source: bytes, runner: DecodeRunner) -> bytes:
-    """The pixels of one frame."""
+    """Decode the pixels of one frame."""
     return Image.open(io.BytesIO(source), formats=("JPEG",)).tobytes()

@@ -8,12 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from breast_ultrasound.pipeline.arrays import Grey
-from breast_ultrasound.pipeline.errors import UserError
 
 Pixel = TypeVar("Pixel", bound=np.generic)
-
-# Beyond any scanner, and 169 MB in grey.
-MOST_PIXELS = 13_000**2
 
 
 @dataclass(frozen=True)
@@ -28,9 +24,15 @@ class Region:
 
 @dataclass(frozen=True)
 class Frame:
-    """A frame of a scan: `whole` is uint8 [height, width], `number` counts from 1, and `region` is what is segmented.
+    """A frame of a scan: `whole` is uint8 [height, width], `number` counts from 1, `region` is the part to segment.
 
-    `mm_per_pixel` is the distance of two rows and that of two columns, None where the file does not tell.
+    `mm_per_pixel` is the distance of two rows and that of two columns, None where the file does not hold it.
+
+    >>> frame = Frame(np.zeros((4, 6), np.uint8), 1, Region(top=1, left=2, height=3, width=4), None)
+    >>> frame.image.shape
+    (3, 4)
+    >>> frame.to_whole(np.ones((3, 4), bool)).sum(axis=0).tolist()
+    [0, 0, 3, 3, 3, 3]
     """
 
     whole: Grey
@@ -39,21 +41,21 @@ class Frame:
     mm_per_pixel: tuple[float, float] | None
 
     @classmethod
-    def of_whole(cls, whole: Grey, number: int) -> "Frame":
-        """A frame that shows nothing but tissue, of a size that is not known."""
+    def without_region(cls, whole: Grey, number: int) -> "Frame":
+        """Return a frame that shows nothing but tissue, of unknown size."""
         return cls(whole, number, Region(0, 0, *whole.shape), None)
 
     @property
     def image(self) -> Grey:
-        """What is segmented: the view of `whole` that the region cuts out."""
+        """Return the part to segment: the view of `whole` that the region cuts out."""
         return self.cut(self.whole)
 
     def cut(self, plane: NDArray[Pixel]) -> NDArray[Pixel]:
-        """What the region cuts out of a plane of the whole frame, such as a mask: a view."""
+        """Cut the region out of a plane of the whole frame, such as a mask: a view."""
         return plane[self._rows_and_columns]
 
-    def on_whole(self, plane: NDArray[Pixel]) -> NDArray[Pixel]:
-        """Put a mask or the probability of `image`, of its shape, on the whole frame, zero around it."""
+    def to_whole(self, plane: NDArray[Pixel]) -> NDArray[Pixel]:
+        """Place a mask or the probability of `image`, of its shape, on the whole frame, zero around it."""
         placed = np.zeros(self.whole.shape, plane.dtype)
         placed[self._rows_and_columns] = plane
         return placed
@@ -66,21 +68,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class Scan:
-    """A scan that is open: how many frames it claims to hold, frames per second where it moves, and the frames.
+    """An open scan: `length` is the number of frames that it claims to hold, an estimate in some kinds of clip.
 
-    The frames are read when they are asked for, once, and raise UserError where the file is damaged.
+    `moves` where it is a clip or holds several frames, `rate` is in frames per second, None where it is unknown.
+
+    The frames are read when they are asked for, once, and raise UserError where the file is damaged. `notes` are
+    sentences for the user on what is left out; they are complete once the frames are read.
     """
 
     length: int
+    moves: bool
     rate: float | None
     frames: Iterator[Frame]
-
-
-def check_size(name: str, height: int, width: int, most_pixels: int) -> None:
-    """UserError where a frame claims no pixels or more than `most_pixels`, asked before any of them is decoded."""
-    if height < 1 or width < 1:
-        raise UserError(f"{name}: claims to be {width}×{height} pixels; it is damaged. Replace it.")
-    if height * width > most_pixels:
-        raise UserError(
-            f"{name}: {width}×{height} pixels are more than the {most_pixels:,} that are read here. Make it smaller."
-        )
+    notes: list[str]

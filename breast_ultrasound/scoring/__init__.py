@@ -1,3 +1,3 @@
 """Judging masks: scores, kinds of error, figures with intervals, and the comparison of two runs.
-Nothing here needs Keras; how a mask is made of probabilities is in `answers`.
+Nothing here depends on a network or on post-processing; how a mask is made, and fitted, is in `answers`.
 """

@@ -8,32 +8,34 @@ from breast_ultrasound.scoring.intervals import DIGITS, difference_interval
 PER_IMAGE = Path("metrics/external.csv")
 FIGURES = Path("metrics/external.json")
 
-# Where `figures.summarise` has the figures that are compared.
+# The figures that are compared, and their keys in what `figures.summarise` returns.
 _COMPARED = {
     "lesion Dice": ("after", "lesion", "mean per image", "dice"),
     "lesion IoU": ("after", "lesion", "mean per image", "iou"),
-    "normals clean": ("after", "all", "normals left clean"),
+    "specificity on normal images": ("after", "all", "specificity on normal images"),
     "Dice, all images": ("after", "all", "mean per image", "dice"),
     "AUC": ("detection",),
 }
 
 
-def falls(internal: dict[str, Any], external: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """External less internal figures, with intervals; both as of `figures.summarise`, of different images.
+def generalisation_gap(internal: dict[str, Any], external: dict[str, Any]) -> dict[str, dict[str, float]]:
+    """Return internal minus external figures, with intervals, of two results of `figures.summarise` on other images.
 
-    What one of the two lacks is left out.
+    A figure that one of the two lacks is left out.
     """
-    found = {}
+    gaps = {}
     for name, path in _COMPARED.items():
-        one, two = _at(internal, path), _at(external, path)
-        if one and two:
-            (first, *of_first), (second, *of_second) = one, two
-            low, high = difference_interval(first, (of_first[0], of_first[1]), second, (of_second[0], of_second[1]))
-            ends = {"value": second - first, "low": max(-1.0, low), "high": min(1.0, high)}
-            found[name] = {"internal": first, "external": second} | {
+        here, there = _at(internal, path), _at(external, path)
+        if here and there:
+            (inside, *inside_ends), (outside, *outside_ends) = here, there
+            low, high = difference_interval(
+                outside, (outside_ends[0], outside_ends[1]), inside, (inside_ends[0], inside_ends[1])
+            )
+            ends = {"value": inside - outside, "low": max(-1.0, low), "high": min(1.0, high)}
+            gaps[name] = {"internal": inside, "external": outside} | {
                 end: round(value, DIGITS) for end, value in ends.items()
             }
-    return found
+    return gaps
 
 
 def _at(figures: dict[str, Any], path: tuple[str, ...]) -> tuple[float, float, float] | None:

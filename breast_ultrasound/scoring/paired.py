@@ -1,10 +1,10 @@
-"""Whether two runs on the same images differ by more than noise.
+"""The paired permutation test: whether two runs on the same images differ by more than noise.
 
-If they don't, each group of repeated frames might as well have had its two results the other way round. So groups
-change places, and p is the share of these swaps that part the runs at least as far as was seen: of every swap where
-there are few, else of a random sample with what was seen among it (Fisher, The Design of Experiments, 1935; Phipson &
-Smyth, Statistical Applications in Genetics and Molecular Biology 9, 2010). For yes and no in groups of one image, such
-as which are clean, it is the exact test of McNemar.
+If they do not, each group of images might as well have had the results of the two runs exchanged. So the groups swap
+their results in every possible way, and p is the share of swaps whose difference is at least as large as the observed
+one. Where there are too many swaps, a random sample is taken, with the observed difference in it (Fisher, The Design of
+Experiments, 1935; Phipson & Smyth, Statistical Applications in Genetics and Molecular Biology 9, 2010). For outcomes of
+yes and no in groups of one image it is the exact test of McNemar.
 """
 
 from collections.abc import Iterator
@@ -17,16 +17,18 @@ from scipy.sparse import coo_array, csr_array
 from breast_ultrasound.scoring.intervals import rank
 
 _CHUNK = 2**22
-# Far below any score's last digit, far above what the order of a sum changes.
+# Far below the last digit of any score, far above what the order of a sum changes.
 _TIE = 1e-12
+
+MORE_THAN_NOISE = "more than noise"
 
 
 @dataclass(frozen=True)
 class Difference:
-    """A figure of the second run less the first's, an interval, p and the verdict in words.
+    """A figure of the second run minus that of the first, its interval, p, and the verdict in words.
 
-    The interval is the difference, give or take what the share of swaps that the confidence names stays within; it
-    leaves out 0 where p is at most 1 less the confidence.
+    The interval reaches to either side of the difference as far as the swapped differences do, at the given confidence.
+    It leaves out 0 exactly where p is at most 1 − confidence.
     """
 
     value: float
@@ -38,18 +40,24 @@ class Difference:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """How many swaps are tried at the most, the confidence between 0 and 1, and the seed of the swaps."""
+    """The test with at most `draws` swaps of groups, drawn by `seed`, at a confidence between 0 and 1.
+
+    >>> gains = np.array([0.1, 0.2, 0.1, 0.3, 0.1, 0.2])
+    >>> result = PairedTest(draws=2000, confidence=0.95, seed=0).mean(gains, groups=np.arange(6))
+    >>> result.p, result.verdict
+    (0.03125, 'more than noise')
+    """
 
     draws: int
     confidence: float
     seed: int
 
     def mean(self, differences: NDArray[np.float64], groups: NDArray[np.int64]) -> Difference:
-        """Test the mean of differences [n] of scores between 0 and 1, second less first, by groups [n]; n is not 0."""
+        """Test the mean of differences [n], second minus first, of scores from 0 to 1, by groups [n]; n is not 0."""
         sums = np.bincount(np.unique(groups, return_inverse=True)[1], differences)
         sums = sums[np.abs(sums) > _TIE]
-        reached = [sums.sum() - 2 * (swapped @ sums) for swapped in self._swaps(len(sums), len(sums))]
-        return self._judge(np.concatenate(reached) / len(differences), len(sums))
+        swapped_sums = [sums.sum() - 2 * (swaps @ sums) for swaps in self._swaps(len(sums), len(sums))]
+        return self._judge(np.concatenate(swapped_sums) / len(differences), len(sums))
 
     def auc(
         self,
@@ -58,25 +66,25 @@ class PairedTest:
         positive: NDArray[np.bool_],
         groups: NDArray[np.int64],
     ) -> Difference:
-        """Test the areas under the ROC curve of two runs' scores [n], positive bool [n] and not, by groups [n].
+        """Test the difference of the areas under the ROC curve of two runs, of scores [n], by groups [n].
 
-        The runs exchange ranks, since their scores may be on different scales (Bandos et al., Statistics in Medicine
-        24, 2005).
+        `positive`, bool [n], marks the positive images; both kinds must be present. The runs swap ranks, since
+        their scores may have different scales (Bandos et al., Statistics in Medicine 24, 2005).
         """
         changed = len(np.unique(groups[first != second]))
         groups = np.unique(groups, return_inverse=True)[1]
         ranks = np.unique(np.stack([rank(first), rank(second)]), return_inverse=True)[1]
         shape = int(groups.max()) + 1, int(ranks.max()) + 1
         counts = [[_count(run[kind], groups[kind], shape) for run in ranks] for kind in (positive, ~positive)]
-        reached = []
-        for swapped in self._swaps(*shape):
-            one = [mine.sum(axis=0) + swapped @ (other - mine) for mine, other in counts]
-            two = [mine.sum(axis=0) + swapped @ (other - mine) for other, mine in counts]
-            reached.append(_area(*two) - _area(*one))
-        return self._judge(np.concatenate(reached), changed)
+        differences = []
+        for swaps in self._swaps(*shape):
+            one = [mine.sum(axis=0) + swaps @ (other - mine) for mine, other in counts]
+            two = [mine.sum(axis=0) + swaps @ (other - mine) for other, mine in counts]
+            differences.append(_area(*two) - _area(*one))
+        return self._judge(np.concatenate(differences), changed)
 
     def _swaps(self, groups: int, width: int) -> Iterator[NDArray[np.bool_]]:
-        """Which groups change places, bool [rows, groups], a few rows at a time; in the very first none do."""
+        """Yield which groups swap, bool [rows, groups], some rows at a time; in the very first row none does."""
         rng, every = np.random.default_rng(self.seed), 2**groups <= self.draws
         total, rows = 2**groups if every else self.draws, max(1, _CHUNK // max(1, width))
         for start in range(0, total, rows):
@@ -86,26 +94,26 @@ class PairedTest:
             else:
                 yield rng.integers(0, 2, (len(numbers), groups), dtype=np.bool_) & (numbers > 0)
 
-    def _judge(self, reached: NDArray[np.float64], changed: int) -> Difference:
-        """Judge the first of the differences reached [swaps], the one that was seen, of so many changed groups."""
-        seen, rare = float(reached[0]), 1 - self.confidence
-        p = float(np.mean(np.abs(reached) >= abs(seen) - _TIE))
-        reach = float(np.quantile(np.abs(reached), self.confidence, method="inverted_cdf"))
-        verdict = "more than noise" if p <= rare else "within noise"
-        if not changed:
+    def _judge(self, differences: NDArray[np.float64], changed: int) -> Difference:
+        """Judge the first, observed one of the differences [swaps] by all of them; `changed` groups differ at all."""
+        observed, level = float(differences[0]), 1 - self.confidence
+        p = float(np.mean(np.abs(differences) >= abs(observed) - _TIE))
+        reach = float(np.quantile(np.abs(differences), self.confidence, method="inverted_cdf"))
+        verdict = MORE_THAN_NOISE if p <= level else "within noise"
+        if abs(observed) <= _TIE:
             verdict = "the same"
-        # The least p that so many groups can have.
-        elif 2.0 ** (1 - changed) > rare:
+        # Even if all changed groups gained, p would be no less than this.
+        elif 2.0 ** (1 - changed) > level:
             verdict = "too few changes to tell"
-        return Difference(seen, max(-1.0, seen - reach), min(1.0, seen + reach), p, verdict)
+        return Difference(observed, max(-1.0, observed - reach), min(1.0, observed + reach), p, verdict)
 
 
 def _count(ranks: NDArray[np.int64], groups: NDArray[np.int64], shape: tuple[int, int]) -> csr_array[np.float64]:
-    """How many images [n] each group has at each rank, [groups, ranks]."""
+    """Count the images [n] of each group at each rank, [groups, ranks]."""
     return coo_array((np.ones(len(ranks)), (groups, ranks)), shape=shape).tocsr()
 
 
 def _area(ones: NDArray[np.float64], zeros: NDArray[np.float64]) -> NDArray[np.float64]:
-    """The area under the ROC curve [rows] of so many positive and negative images at each rank, [rows, ranks]."""
+    """Return the areas under the ROC curve [rows] of counts of positive and negative images by rank, [rows, ranks]."""
     won = (ones * (zeros.cumsum(axis=1) - zeros / 2)).sum(axis=1)
     return won / (ones.sum(axis=1) * zeros.sum(axis=1))

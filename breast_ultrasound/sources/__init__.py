@@ -1,4 +1,4 @@
-"""Where cases come from: the phantom, case tables, BUSI's layout and manifest, archives that nobody vouches
-for.
-What a case is, once it is there, is in `cases`.
+"""Where cases come from: the phantom, public releases, case tables and class folders of one's own.
+
+`cases` holds what a case is once it is there; `scans` reads the files that a case table names.
 """

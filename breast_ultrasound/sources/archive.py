@@ -1,8 +1,11 @@
-"""Unpack a zip archive that nobody vouches for."""
+"""Open an archive of unknown origin: a folder, or a zip that is unpacked with care."""
 
+import contextlib
 import stat
+import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from tqdm import tqdm
@@ -10,6 +13,22 @@ from tqdm import tqdm
 from breast_ultrasound.pipeline.errors import UserError
 
 GIB = 2**30
+
+
+@contextlib.contextmanager
+def open_archive(archive: Path, beside: Path, max_gib: float) -> Iterator[Path]:
+    """Yield the folder that an archive is or holds; a zip is unpacked in `beside` until the context ends.
+
+    UserError where there is no such file, and for a zip as `extract` has it.
+    """
+    if not archive.exists():
+        raise UserError(f"{archive} does not exist. Correct the path.")
+    if archive.is_dir():
+        yield archive
+    else:
+        with tempfile.TemporaryDirectory(dir=beside, prefix=".partial-") as unpacked:
+            extract(archive, Path(unpacked), max_gib)
+            yield Path(unpacked)
 
 
 def extract(archive: Path, folder: Path, max_gib: float) -> None:
@@ -25,13 +44,16 @@ def extract(archive: Path, folder: Path, max_gib: float) -> None:
                 _check(entry, archive)
             total = sum(entry.file_size for entry in entries) / GIB
             if total > max_gib:
-                raise UserError(f"{archive}: unpacks to {total:.1f} GiB, more than data.max_gib = {max_gib:g}.")
+                raise UserError(
+                    f"{archive}: unpacks to {total:.1f} GiB, more than data.max_gib = {max_gib:g}. "
+                    "Raise data.max_gib if you trust it."
+                )
             for entry in tqdm(entries, desc="unpack", unit="file", disable=None):
                 opened.extract(entry, folder)
     except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
         raise UserError(f"{archive}: not a whole zip file ({error}). Fetch it again.") from error
     except OSError as error:
-        raise UserError(f"{archive}: cannot be unpacked to {folder} ({error.strerror}).") from error
+        raise UserError(f"{archive}: cannot be unpacked to {folder} ({error.strerror}). Make room there.") from error
 
 
 def _check(entry: zipfile.ZipInfo, archive: Path) -> None:

@@ -1,4 +1,4 @@
-"""Outlines of lesions in a COCO file, polygons or run lengths, as CVAT, Label Studio and Roboflow export them."""
+"""Read outlines of lesions in a COCO file, polygons or run lengths, as CVAT, Label Studio and Roboflow export them."""
 
 from collections import defaultdict
 from pathlib import Path, PurePosixPath
@@ -40,7 +40,7 @@ class Image(BaseModel):
 
 
 class Coco(BaseModel):
-    """What is read of a COCO file; its categories are not, every annotation is a lesion."""
+    """The part of a COCO file that is read; every annotation is a lesion, whatever its category."""
 
     images: list[Image]
     annotations: list[Annotation]
@@ -61,21 +61,22 @@ class Outlines:
             self._of_image[annotation.image_id].append(annotation.segmentation)
 
     def holds(self, path: PurePosixPath) -> bool:
-        """Whether exactly one entry is that of an image."""
+        """Return whether exactly one entry is that of an image."""
         return len(self._entries(path)) == 1
 
     def of(self, path: PurePosixPath) -> "Outlines":
-        """The outlines of one image alone, which are little to send to another machine."""
+        """Return the outlines of one image alone, which are little to send to another machine."""
         entries = self._entries(path)
-        found = Outlines(Coco(images=entries, annotations=[]))
-        found._of_image.update({entry.id: self._of_image[entry.id] for entry in entries if entry.id in self._of_image})
-        return found
+        outlines = Outlines(Coco(images=entries, annotations=[]))
+        of_entries = {entry.id: self._of_image[entry.id] for entry in entries if entry.id in self._of_image}
+        outlines._of_image.update(of_entries)
+        return outlines
 
     def draw(self, path: PurePosixPath) -> list[Mask]:
-        """A mask bool [height, width] for each annotation of an image.
+        """Draw a mask bool [height, width] for each annotation of an image.
 
-        The image is found by its path relative to the case table, or else by its name alone. UserError where there is
-        none, where there is more than one, and where an outline cannot be drawn.
+        The entry of the image is the one with its path relative to the case table, or else with its name alone.
+        UserError where there is none, where there is more than one, and where an outline cannot be drawn.
         """
         entries = self._entries(path)
         if len(entries) != 1:
@@ -93,7 +94,7 @@ def read_coco(path: Path) -> Outlines:
     except OSError as error:
         raise UserError(f"cannot be read ({error.strerror}).") from error
     except ValidationError as error:
-        problems = [f"{'.'.join(str(part) for part in found['loc'])}: {found['msg']}" for found in error.errors()]
+        problems = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
         more = f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
         raise UserError(
             f"is not a COCO file with outlines: {'; '.join(problems[:_MOST_PROBLEMS])}{more}. Export polygons or "

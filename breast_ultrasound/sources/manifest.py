@@ -1,59 +1,63 @@
-"""A release's files known by the hashes of their decoded pixels, so that a lossless re-encoding counts as the same.
+"""Verify a release file by file against hashes that lie beside its code.
 
-A manifest is a text file with a line a file, `<digest>  <class>/<name>`, as `fingerprints` gives them; that of BUSI was
-made from the published release.
+A manifest is a text file with a line a file, `<SHA-256>  <path below the root of the release>`: of pictures the hash of
+their decoded pixels, so that a lossless re-encoding passes, and of tables that of their text.
 """
 
+import hashlib
 from pathlib import Path
 
 import cv2
 
-from breast_ultrasound.cases.images import decode, pixel_digest
-from breast_ultrasound.cases.raw import Case
+from breast_ultrasound.cases.images import pixel_digest
+from breast_ultrasound.cases.pictures import decode
 from breast_ultrasound.pipeline.engine import map_on_all_machines
 from breast_ultrasound.pipeline.errors import UserError
-
-BUSI = Path(__file__).parent / "busi.sha256"
-
-
-def fingerprints(cases: list[Case]) -> dict[str, str]:
-    """The digest of each image and mask, decoded in colour, by its name `<class>/<file>`."""
-    files = [path for case in cases for path in (case.image, *case.masks)]
-    digests = map_on_all_machines(_digest, files, "verify")
-    return {_name(path): digest for path, digest in zip(files, digests, strict=True)}
+from breast_ultrasound.pipeline.system_files import is_system_file
 
 
-def check(cases: list[Case], manifest: Path) -> None:
-    """Compare a release with its manifest; UserError names the files that are missing, too many or altered."""
+def digests(root: Path, tables: tuple[str, ...] = ()) -> dict[str, str]:
+    """Return the digest of each PNG file below `root`, decoded in colour, and of the tables there, by path."""
+    pictures = sorted(path for path in root.rglob("*.png") if not is_system_file(path, root))
+    files = [*pictures, *(root / table for table in tables if (root / table).exists())]
+    hashed = map_on_all_machines(_digest, files, "verify")
+    return {path.relative_to(root).as_posix(): digest for path, digest in zip(files, hashed, strict=True)}
+
+
+def write_manifest(root: Path, manifest: Path, tables: tuple[str, ...] = ()) -> None:
+    """Write the manifest of the release below `root`."""
+    lines = (f"{digest}  {name}\n" for name, digest in sorted(digests(root, tables).items()))
+    manifest.write_text("".join(lines), encoding="utf-8")
+
+
+def check_release(root: Path, manifest: Path, title: str) -> None:
+    """Compare the files below `root` with a manifest; UserError names those that are missing, too many or altered."""
     lines = (line.split("  ", 1) for line in manifest.read_text(encoding="utf-8").splitlines())
     expected = {name: digest for digest, name in lines}
-    found = fingerprints(cases)
-    altered = {name for name in expected.keys() & found.keys() if expected[name] != found[name]}
+    actual = digests(root, tuple(name for name in expected if name.endswith(".csv")))
     problems = [
-        f"{label}: {_some(names)}"
+        f"{label}: {_first(names)}"
         for label, names in (
-            ("missing", expected.keys() - found.keys()),
-            ("not part of the release", found.keys() - expected.keys()),
-            ("altered", altered),
+            ("missing", expected.keys() - actual.keys()),
+            ("not part of the release", actual.keys() - expected.keys()),
+            ("altered", {name for name in expected.keys() & actual.keys() if expected[name] != actual[name]}),
         )
         if names
     ]
     if problems:
         raise UserError(
-            "the data is not the BUSI release, "
-            + "; ".join(problems)
-            + ". Fetch it again, or set data.source to custom."
+            f"the data is not the {title} release, {'; '.join(problems)}. Fetch it again, or name its path in "
+            "data.sources to use it as your own data."
         )
 
 
 def _digest(path: Path) -> str:
-    return pixel_digest(decode(path, cv2.IMREAD_COLOR))
+    if path.suffix == ".png":
+        return pixel_digest(decode(path, cv2.IMREAD_COLOR))
+    # Line ends differ between systems.
+    return hashlib.sha256(path.read_text(encoding="utf-8-sig").encode()).hexdigest()
 
 
-def _name(path: Path) -> str:
-    return f"{path.parent.name}/{path.name}"
-
-
-def _some(names: set[str], most: int = 5) -> str:
-    shown = ", ".join(sorted(names)[:most])
-    return shown if len(names) <= most else f"{shown} and {len(names) - most} more"
+def _first(names: set[str], most: int = 5) -> str:
+    listed = ", ".join(sorted(names)[:most])
+    return listed if len(names) <= most else f"{listed} and {len(names) - most} more"

@@ -1,3 +1,3 @@
-"""How a network gets its weights: batches, augmentation, losses, the training loop's parts, checkpoints, its record.
-What it is, and what it runs on, is in `network`.
+"""How a network gets its weights: batches, augmentation, losses, optimizer, the loop, checkpoints and the history
+of a training. The networks themselves, their files and the hardware are in `network`.
 """

@@ -1,4 +1,4 @@
-"""Random changes of a training batch, image and mask together, computed on the device."""
+"""The random changes of a training batch: image and mask together, computed on the device."""
 
 import math
 from typing import Annotated, Any
@@ -11,7 +11,7 @@ from breast_ultrasound.pipeline.params import NotNegative, Real, Section, Share
 
 
 class Augment(Section):
-    """Largest random change of each kind."""
+    """The largest random change of each kind."""
 
     flip: Annotated[Real, Field(ge=0, le=1)]
     rotate: Annotated[Real, Field(ge=0, le=180)]
@@ -29,8 +29,8 @@ def augment(
     """Change grey images 0 to 255 and masks 0/1, both float32 [batch, size, size, 1], within `limits`.
 
     `content`, of the same shape and type, is 1 where the image lies and 0 in the padding around it, which stays black.
-    All are resampled bilinearly by one affine transform, masks and content cut at one half; only images get other grey
-    values.
+    One affine transform resamples all three bilinearly; masks and content are cut at one half. Only images get other
+    grey values.
     """
     parts = ops.concatenate([images, masks, content], axis=-1)
     parts = ops.image.affine_transform(parts, affine(ops.shape(images)[0], images.shape[1], limits, seed), "bilinear")
@@ -39,7 +39,7 @@ def augment(
 
 
 def affine(batch: Any, size: int, limits: Augment, seed: keras.random.SeedGenerator) -> Any:
-    """Random flips, rotations, scales, stretches and shifts as projective transforms, float32 [batch, 8].
+    """Draw flips, rotations, scales, stretches and shifts, as projective transforms, float32 [batch, 8].
 
     Each maps a point of the result to a point of the source, around the centre of the size×size grid.
     """
@@ -62,7 +62,7 @@ def affine(batch: Any, size: int, limits: Augment, seed: keras.random.SeedGenera
 
 
 def change_grey(images: Any, limits: Augment, seed: keras.random.SeedGenerator) -> Any:
-    """Random gamma, contrast, brightness and speckle-like noise of float32 [batch, size, size, 1], 0 to 255."""
+    """Draw gamma, contrast, brightness and speckle-like noise for float32 [batch, size, size, 1], 0 to 255."""
 
     def uniform(limit: float) -> Any:
         return keras.random.uniform((ops.shape(images)[0], 1, 1, 1), -limit, limit, seed=seed)

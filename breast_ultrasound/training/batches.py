@@ -1,4 +1,4 @@
-"""Batches read from memory-mapped arrays, so that memory doesn't grow with the number of images."""
+"""The batches of a training, read from memory-mapped arrays, so that memory doesn't grow with the number of images."""
 
 import math
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -28,13 +28,13 @@ WHOLE = Shard()
 
 
 class Batches(keras.utils.PyDataset):
-    """What a training step takes of some rows of the prepared data: images, masks and where the images lie, all uint8
+    """Some rows of the prepared data, batch by batch: images, masks and where the images lie, all uint8
     [batch, size, size, 1], and classes, int64 [batch].
 
     With a `seed` the rows come in another order each epoch, fixed by the seed and the number of the epoch, and the
-    last, smaller batch is left out where there is a full one; without, all of them come in the order given.
+    last, smaller batch is left out where there is a full one. Without a seed all rows come in the order given.
 
-    Of several devices each takes as many images of a batch. A last batch that cannot be divided so is repeated until it
+    Each of several devices takes as many images of a batch. A last batch that they cannot divide is repeated until they
     can, and weights, float32 [batch], make each image of the epoch count once.
 
     While a batch is computed, the next one is read. TensorFlow reads nothing ahead where it is to be deterministic, and
@@ -57,19 +57,19 @@ class Batches(keras.utils.PyDataset):
         self._ahead: dict[int, Future[tuple[Any, ...]]] = {}
 
     def __len__(self) -> int:
-        """The number of batches of an epoch."""
+        """Return the number of batches of an epoch."""
         full = len(self._rows) // self._batch
         return full if self._seed is not None and full else math.ceil(len(self._rows) / self._batch)
 
     def __getitem__(self, index: int) -> tuple[Any, ...]:
-        """Batch `index` of the epoch, this process's part of it, as the only input of a model.
+        """Return this process's part of batch `index` of the epoch, as the only input of a model.
 
-        With several devices followed by None, which stands for targets, and the weights.
+        With several devices, None, which stands for targets, and the weights follow.
         """
-        asked = self._ahead.get(index) or self._reader.submit(self._part, index)
+        batch = self._ahead.get(index) or self._reader.submit(self._part, index)
         following = index + 1
         self._ahead = {following: self._reader.submit(self._part, following)} if following < len(self) else {}
-        return asked.result()
+        return batch.result()
 
     def _part(self, index: int) -> tuple[Any, ...]:
         rows = self._order[index * self._batch : (index + 1) * self._batch]
@@ -85,24 +85,24 @@ class Batches(keras.utils.PyDataset):
         return images, masks, content, self._classes[rows]
 
     def _copies(self, images: int) -> int:
-        """How often a batch of some images is repeated, so that the devices can divide it."""
+        """Return how often a batch of some images is repeated, so that the devices can divide it."""
         return self._shard.devices // math.gcd(images, self._shard.devices)
 
     @property
     def _mean_copies(self) -> float:
-        """How often an image of the epoch is shown on average, which makes the mean of the weights one."""
+        """Return how often an image of the epoch comes on average, which makes the mean of the weights one."""
         images = self.images_per_epoch
         last = images - (len(self) - 1) * self._batch
         return (images - last + last * self._copies(last)) / images
 
     @property
     def size(self) -> int:
-        """Side of the square images in pixels."""
+        """Return the side of the square images in pixels."""
         return self._prepared.size
 
     @property
     def images_per_epoch(self) -> int:
-        """The number of images that an epoch shows."""
+        """Return the number of images of an epoch."""
         return min(len(self) * self._batch, len(self._rows))
 
     def start_epoch(self, epoch: int) -> None:
@@ -113,7 +113,7 @@ class Batches(keras.utils.PyDataset):
 
 
 def as_fitted(batches: Batches) -> Any:
-    """What Keras' `fit` takes to see `batches`: on TensorFlow a dataset that nothing tunes, elsewhere as they are.
+    """Return what Keras' `fit` takes: on TensorFlow a dataset that nothing tunes, elsewhere the batches as they are.
 
     Keras would make a dataset of them with a thread that tunes it and sleeps between, twice as long each time, up to a
     minute. An epoch that ends while it sleeps may wait for it, and take twice its time.
@@ -123,10 +123,10 @@ def as_fitted(batches: Batches) -> Any:
     import tensorflow as tf  # noqa: PLC0415  the other backends run without it
 
     plane = tf.TensorSpec((None, batches.size, batches.size, 1), tf.uint8)
-    of_batch = ((plane, plane, plane, tf.TensorSpec((None,), tf.int64)),)
+    signature = ((plane, plane, plane, tf.TensorSpec((None,), tf.int64)),)
     options = tf.data.Options()
     options.autotune.enabled = False
     dataset = tf.data.Dataset.from_generator(
-        lambda: map(batches.__getitem__, range(len(batches))), output_signature=of_batch
+        lambda: map(batches.__getitem__, range(len(batches))), output_signature=signature
     )
     return dataset.apply(tf.data.experimental.assert_cardinality(len(batches))).with_options(options)

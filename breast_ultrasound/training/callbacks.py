@@ -1,6 +1,7 @@
-"""What happens at the ends of an epoch: its streams keyed, its curves drawn, its state kept."""
+"""The callbacks of a training: they key the random streams of an epoch, draw its curves and keep its state."""
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import keras
@@ -12,10 +13,25 @@ from breast_ultrasound.training.batches import Batches
 from breast_ultrasound.training.checkpoint import Checkpoint, CheckpointFile
 
 
+class FirstStep(keras.callbacks.Callback):
+    """Call a function when the first step of a training is done; later calls must do no harm."""
+
+    # Keras then need not wait for the figures of each step.
+    async_safe = True
+
+    def __init__(self, done: Callable[[], None]) -> None:
+        super().__init__()
+        self._done = done
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Call the function."""
+        self._done()
+
+
 class Progress(keras.callbacks.Callback):
     """Key each epoch and validate what will be saved; with `live` and `log`, draw curves and log the speed as well."""
 
-    def __init__(self, batches: Batches, live: Live | None, log: Path | None) -> None:
+    def __init__(self, batches: Batches, live: Live | None = None, log: Path | None = None) -> None:
         super().__init__()
         self._batches, self._live, self._log = batches, live, log
         self._started = 0.0
@@ -54,7 +70,7 @@ class Progress(keras.callbacks.Callback):
         self._live.next_step()
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """Tell how long it took."""
+        """Print how long it took."""
         rate = self._batches.images_per_epoch / float(np.median(self._seconds))
         print(f"{len(self._seconds)} epochs in {sum(self._seconds):.0f} s, median {rate:.1f} images/s with validation")
 
@@ -62,30 +78,30 @@ class Progress(keras.callbacks.Callback):
 class Resume(keras.callbacks.Callback):
     """Begin with the checkpoint in `file` if there is one, and keep one of the start of each epoch there.
 
-    Comes last of the callbacks, since it holds the state that the others leave.
+    It comes last of the callbacks, since it keeps the state that the others leave.
     """
 
     def __init__(self, file: CheckpointFile, stopping: keras.callbacks.EarlyStopping, progress: Progress) -> None:
         super().__init__()
         self._file, self._stopping, self._progress = file, stopping, progress
-        self._found = file.load()
+        self._checkpoint = file.load()
 
     @property
     def first_epoch(self) -> int:
-        """The epoch to begin with, counted from 0."""
-        return len(self._found.logs) if self._found else 0
+        """Return the epoch to begin with, counted from 0."""
+        return len(self._checkpoint.logs) if self._checkpoint else 0
 
     def on_train_begin(self, logs: dict[str, float] | None = None) -> None:
         """Go back to the state of the checkpoint."""
-        if not self._found:
+        if not self._checkpoint:
             return
         print(f"{self._file.path}: going on after {self.first_epoch} epochs.")
-        for variable, value in zip(self._variables(), self._found.variables, strict=True):
+        for variable, value in zip(self._variables(), self._checkpoint.variables, strict=True):
             variable.assign(value)
-        for name, value in self._found.stopping.items():
+        for name, value in self._checkpoint.stopping.items():
             setattr(self._stopping, name, value)
-        self._stopping.best_weights = self._found.best_weights
-        for past in self._found.logs:
+        self._stopping.best_weights = self._checkpoint.best_weights
+        for past in self._checkpoint.logs:
             self._progress.draw(past)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, float] | None = None) -> None:

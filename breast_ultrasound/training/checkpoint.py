@@ -1,4 +1,4 @@
-"""An unfinished training on disk, so that it goes on where it was stopped."""
+"""The state of an unfinished training on disk, from which it goes on."""
 
 import hashlib
 import io
@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from breast_ultrasound.pipeline.files import written_aside
+from breast_ultrasound.pipeline.files import atomic_write
 from breast_ultrasound.training.processes import ALONE, Processes
 
 _DIGEST_BYTES = hashlib.sha256().digest_size
@@ -32,7 +32,7 @@ class Checkpoint:
 
 
 def training_key(values: Any, files: Iterable[Path]) -> str:
-    """A text that differs where a training would: by plain values, and by the contents of files and folders."""
+    """Return a text that differs where a training would: by plain values, and by the contents of files and folders."""
     digest = hashlib.sha256(json.dumps(values, sort_keys=True).encode())
     for path in files:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
@@ -45,9 +45,9 @@ def training_key(values: Any, files: Iterable[Path]) -> str:
 
 @dataclass(frozen=True)
 class CheckpointFile:
-    """Where the checkpoint of one training lies, which `key` tells from all others.
+    """The file with the checkpoint of one training, which `key` distinguishes from all others.
 
-    Of several `processes` the first one has the file, and all read it.
+    The first of several `processes` has the file, and all read it.
     """
 
     path: Path
@@ -64,19 +64,19 @@ class CheckpointFile:
         arrays |= {f"best {number}": array for number, array in enumerate(checkpoint.best_weights)}
         content = io.BytesIO()
         np.savez(content, **arrays)
-        with written_aside(self.path) as aside, aside.open("wb") as file:
+        with atomic_write(self.path) as aside, aside.open("wb") as file:
             file.write(self._digest(content.getbuffer()))
             file.write(content.getbuffer())
 
     def load(self) -> Checkpoint | None:
-        """Read the checkpoint; nothing where there is none, or it is damaged, or another training's."""
+        """Read the checkpoint; return None where there is none, or it is damaged, or of another training."""
         has_file = self.processes.first and self.path.exists()
         stored = memoryview(self.processes.from_first(self.path.read_bytes() if has_file else b""))
         if not stored:
             return None
         content = stored[_DIGEST_BYTES:]
         if stored[:_DIGEST_BYTES] != self._digest(content):
-            print(f"{self.path}: is damaged, or of other data, params or code. Starting from the beginning.")
+            print(f"{self.path}: damaged, or of other data, params or code. Starting from the beginning.")
             return None
         with np.load(io.BytesIO(content)) as arrays:
             variables, best_weights = (

@@ -1,7 +1,7 @@
-"""What a training leaves of itself: its curves, and the record of what ran where.
+"""The history of a training: its curves, and the record of what ran where.
 
-DVC keeps it with the weights, so that a fold can be trained on one machine and evaluated on another; evaluate puts it
-into Git, where runs are compared.
+DVC keeps it with the weights, so that a fold can be trained on one machine and evaluated on another. The stage
+`evaluate` puts it into Git, where runs are compared.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from breast_ultrasound.pipeline.files import written_aside
+from breast_ultrasound.pipeline.files import atomic_write
 
 HISTORIES = Path("data/histories")
 IN_GIT = Path("metrics/train")
@@ -20,26 +20,26 @@ RECORD = "record.json"
 
 
 def history(fold: int) -> Path:
-    """The folder into which a fold's training writes its curves and record."""
+    """Return the folder into which a fold's training writes its curves and record."""
     return HISTORIES / f"fold-{fold}"
 
 
 def put_into_git(run: Sequence[int]) -> None:
     """Copy the curves and records of the folds that are run, and no others, to metrics/train."""
-    with written_aside(IN_GIT) as folder:
+    with atomic_write(IN_GIT) as folder:
         for fold in run:
             shutil.copytree(history(fold), folder / history(fold).name)
 
 
 def read_record(fold: int) -> dict[str, Any]:
-    """Device, versions, images and number of weights of a fold's training."""
-    return json.loads((_kept(fold) / RECORD).read_text(encoding="utf-8"))
+    """Read device, versions, images and number of weights of a fold's training."""
+    return json.loads((_in_git(fold) / RECORD).read_text(encoding="utf-8"))
 
 
 def read_curve(fold: int, name: str) -> pd.Series:
-    """A figure by epoch, such as `val_lesion_dice`."""
-    return pd.read_csv(_kept(fold) / "plots" / "metrics" / f"{name}.tsv", sep="\t")[name]
+    """Read a figure by epoch, such as `val_lesion_dice`."""
+    return pd.read_csv(_in_git(fold) / "plots" / "metrics" / f"{name}.tsv", sep="\t")[name]
 
 
-def _kept(fold: int) -> Path:
+def _in_git(fold: int) -> Path:
     return IN_GIT / history(fold).name

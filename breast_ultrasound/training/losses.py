@@ -1,4 +1,4 @@
-"""What the training minimises and what it is stopped by, on the square grid."""
+"""The loss that a training minimises and the score that stops it, on the square grid."""
 
 from typing import Any
 
@@ -7,14 +7,14 @@ from keras import ops
 
 
 class BceDice(keras.losses.Loss):
-    """Binary cross-entropy, mean over pixels, plus soft Dice loss, each image weighed alike.
+    """Binary cross-entropy, the mean over pixels, plus soft Dice loss; each image has the same weight.
 
     Soft Dice as in Milletari et al., V-Net (arXiv:1606.04797), smoothed by one pixel, so that an image without a
     lesion has a loss that falls to zero with its false probability.
     """
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
-        """The loss of each image [batch], of masks 0/1 and logits, both [batch, height, width, 1]."""
+        """Return the loss of each image [batch], from masks 0/1 and logits, both [batch, height, width, 1]."""
         masks, logits = ops.cast(y_true, "float32"), ops.cast(y_pred, "float32")
         # The stable form of -m·log(p) - (1 - m)·log(1 - p).
         cross_entropy = ops.mean(ops.softplus(logits) - masks * logits, axis=(1, 2, 3))

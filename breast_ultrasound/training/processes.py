@@ -1,6 +1,6 @@
-"""Several processes, of one machine or many, that train one network: JAX's, joined by `keras.distribution`.
+"""Several processes, on one machine or many, that train one network, on JAX, joined by `keras.distribution`.
 
-Each computes its part of every batch; what JAX makes of the parts is what one device makes of the whole batch, the
+Each computes its part of every batch, and JAX makes of the parts what one device makes of the whole batch, the
 statistics of batch normalisation included. So all hold the same weights and decide alike, and the first one writes.
 """
 
@@ -31,31 +31,31 @@ class Processes:
 
     @property
     def first(self) -> bool:
-        """Whether this is the one that writes."""
+        """Return whether this is the one that writes."""
         return self.own == 0
 
     def from_first(self, content: bytes) -> bytes:
-        """What the first process gives, in all of them."""
+        """Return the content that the first process passes, in all of them."""
         if self.count == 1:
             return content
         from jax.experimental import multihost_utils  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
         size = int(multihost_utils.broadcast_one_to_all(np.int32(len(content))))
-        given = np.frombuffer(content[:size].ljust(size, b"\0"), np.uint8)
-        return np.asarray(multihost_utils.broadcast_one_to_all(given)).tobytes()
+        padded = np.frombuffer(content[:size].ljust(size, b"\0"), np.uint8)
+        return np.asarray(multihost_utils.broadcast_one_to_all(padded)).tobytes()
 
     def check_same(self, key: str) -> None:
-        """UserError, in all processes, where the `key` of one is not that of the first."""
+        """Raise UserError, in all processes, where the `key` of one is not that of the first."""
         if self.count == 1:
             return
         from jax.experimental import multihost_utils  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
         own = np.frombuffer(hashlib.sha256(key.encode()).digest(), np.uint8)
         first, *others = np.asarray(multihost_utils.process_allgather(own))
-        other = [str(number) for number, digest in enumerate(others, 1) if (digest != first).any()]
-        if other:
+        different = [str(number) for number, digest in enumerate(others, 1) if (digest != first).any()]
+        if different:
             raise UserError(
-                f"process {', '.join(other)}: not the fold, params, data, code, versions or hardware of process 0. "
+                f"process {', '.join(different)}: not the fold, params, data, code, versions or hardware of process 0. "
                 "Give all the same commit, data (`dvc pull`) and packages, and start them again."
             )
 
@@ -67,17 +67,17 @@ ALONE = Processes()
 def joined() -> Iterator[Processes]:
     """Join the processes that the environment names, and leave them together; where it names none, there is but one.
 
-    To be entered before anything is computed. UserError where the variables don't fit together, and where another
-    process ends too early.
+    Enter it before anything is computed. UserError where the variables don't fit together, and where another process
+    ends too early.
     """
-    own = _named()
+    own = _from_environment()
     if own.count == 1:
         yield own
         return
     # The other backends run without it.
     import jax  # noqa: PLC0415  # pyright: ignore[reportMissingImports]
 
-    # It would keep SIGTERM from ending a process.
+    # This service would keep SIGTERM from ending a process.
     jax.config.update("jax_enable_preemption_service", False)
     print(
         f"process {own.own} of {own.count}: joining the others at {os.environ[_ADDRESSES]} for up to five minutes.",
@@ -104,7 +104,7 @@ def joined() -> Iterator[Processes]:
 
 
 def _cause(error: BaseException | None, kind: type[BaseException]) -> BaseException | None:
-    """The first error of a kind among `error` and those amidst which it came up."""
+    """Return the first error of a kind among `error` and those during which it was raised."""
     while error and not isinstance(error, kind):
         error = error.__context__
     return error
@@ -114,13 +114,13 @@ def _leave(own: Processes) -> None:
     """End this process at once, where JAX would wait for those that are gone."""
     sys.stdout.flush()
     if own.first:
-        # The others are aborted when this one, whom JAX made their coordinator, ends: let them say first why they end.
+        # JAX aborts the others when this one, their coordinator, ends. Let them print first why they end.
         time.sleep(5)
     os._exit(1)
 
 
-def _named() -> Processes:
-    """What the environment says; UserError where it does so by half or wrongly."""
+def _from_environment() -> Processes:
+    """Return the processes that the environment names; UserError where it names them incompletely or wrongly."""
     values = {name: os.environ.get(name, "") for name in (_ADDRESSES, _COUNT, _OWN)}
     if not any(values.values()):
         return ALONE

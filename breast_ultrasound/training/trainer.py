@@ -1,4 +1,4 @@
-"""What is trained: a network with the augmentation in front of it, its loss and its score."""
+"""The model that is fitted: a network with the augmentation in front of it, its loss and its scores."""
 
 from typing import Any
 
@@ -6,7 +6,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from breast_ultrasound.network.unet import CLASS_LOGITS, LOGITS
+from breast_ultrasound.network.unet import CLASS_OUTPUT, MASK_OUTPUT
 from breast_ultrasound.training.augment import Augment, augment
 from breast_ultrasound.training.losses import BceDice, LesionDice
 
@@ -25,44 +25,47 @@ class Trainer(keras.Model):
         self._seed = seed
         self._augmentation = keras.random.SeedGenerator(seed)
         self._objectives = {
-            LOGITS: BceDice(),
-            CLASS_LOGITS: keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1),
+            MASK_OUTPUT: BceDice(),
+            CLASS_OUTPUT: keras.losses.SparseCategoricalCrossentropy(from_logits=True, ignore_class=-1),
         }
         scores = {
-            LOGITS: LesionDice(name="lesion_dice"),
-            CLASS_LOGITS: keras.metrics.SparseCategoricalAccuracy(name="class_accuracy"),
+            MASK_OUTPUT: LesionDice(name="lesion_dice"),
+            CLASS_OUTPUT: keras.metrics.SparseCategoricalAccuracy(name="class_accuracy"),
         }
         self._scores = {name: scores[name] for name in network.output}
 
     def call(self, batch: tuple[Any, Any, Any, Any], training: bool = False) -> tuple[dict[str, Any], dict[str, Any]]:
-        """What the network says, and what it should: masks float32 [batch, size, size, 1], and classes [batch]."""
+        """Return the network's outputs and the truth: masks float32 [batch, size, size, 1], and classes [batch]."""
         *planes, classes = batch
         images, masks, content = (ops.cast(part, "float32") for part in planes)
         if training:
             images, masks = augment(images, masks, content, self._limits, self._augmentation)
-        return self.network(images, training=training), {LOGITS: masks, CLASS_LOGITS: classes}
+        return self.network(images, training=training), {MASK_OUTPUT: masks, CLASS_OUTPUT: classes}
 
     def compute_loss(
         self, x: Any = None, y: Any = None, y_pred: Any = None, sample_weight: Any = None, **_: Any
     ) -> Any:
-        """The mean loss of a batch: that of the masks, and the cross-entropy of the classes by its weight.
+        """Return the mean loss of a batch: that of the masks, and the weighted cross-entropy of the classes.
 
         `sample_weight` [batch] weighs the images, or is None.
         """
-        said, truth = y_pred
+        outputs, truth = y_pred
         losses = {
-            name: self._objectives[name](truth[name], outputs, sample_weight=sample_weight)
-            for name, outputs in said.items()
+            name: self._objectives[name](truth[name], output, sample_weight=sample_weight)
+            for name, output in outputs.items()
         }
-        return losses[LOGITS] + self._class_weight * losses.get(CLASS_LOGITS, 0.0)
+        return losses[MASK_OUTPUT] + self._class_weight * losses.get(CLASS_OUTPUT, 0.0)
 
     def compute_metrics(self, x: Any, y: Any, y_pred: Any, sample_weight: Any = None) -> dict[str, Any]:
-        """Loss, lesion Dice and, with a class head, accuracy of the classes so far in this epoch."""
-        said, truth = y_pred
+        """Return loss, lesion Dice and, with a class head, accuracy of the classes so far in this epoch."""
+        outputs, truth = y_pred
+        has_class = ops.cast(truth[CLASS_OUTPUT] >= 0, "float32")
+        weights = {
+            MASK_OUTPUT: sample_weight,
+            CLASS_OUTPUT: has_class if sample_weight is None else has_class * sample_weight,
+        }
         for name, score in self._scores.items():
-            told = ops.cast(truth[CLASS_LOGITS] >= 0, "float32")
-            weights = {LOGITS: sample_weight, CLASS_LOGITS: told if sample_weight is None else told * sample_weight}
-            score.update_state(truth[name], said[name], sample_weight=weights[name])
+            score.update_state(truth[name], outputs[name], sample_weight=weights[name])
         return self.get_metrics_result()
 
     def start_epoch(self, epoch: int) -> None:

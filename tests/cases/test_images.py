@@ -90,7 +90,7 @@ BLOCKS = np.kron(np.arange(4, dtype=np.uint8).reshape(2, 2), np.ones((9, 9), np.
     ids=["labels spread over the greys", "labels over 16 bit", "no label is zero", "probabilities", "below zero"],
 )
 def test_a_mask_that_can_be_read_in_two_ways_is_refused_by_name(write: Write, pixels: NDArray[np.generic]) -> None:
-    with pytest.raises(UserError, match=r"mask\.tiff: which pixels are lesion cannot be told"):
+    with pytest.raises(UserError, match=r"mask\.tiff: which pixels are lesion is ambiguous"):
         read_mask(write("mask.tiff", pixels))
 
 
@@ -106,13 +106,42 @@ def test_an_opaque_black_mask_is_empty(write: Write) -> None:
     assert not read_mask(write("mask.png", black)).any()
 
 
+def transparent(colour: NDArray[np.uint8], alpha: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.dstack([colour, colour, colour, alpha])
+
+
+@pytest.mark.parametrize("level", [0, 255])
+def test_a_mask_of_one_colour_is_drawn_by_its_opacity(write: Write, level: int) -> None:
+    pixels = transparent(np.full_like(DISC, level), DISC)
+    assert np.array_equal(read_mask(write("mask.png", pixels)), DISC > 0)
+
+
+def test_a_mask_whose_lesion_is_opaque_and_coloured_reads_as_any_other(write: Write) -> None:
+    assert np.array_equal(read_mask(write("mask.png", transparent(DISC, DISC))), DISC > 0)
+
+
+def test_a_mask_whose_brighter_part_is_transparent_is_refused(write: Write) -> None:
+    with pytest.raises(UserError, match=r"mask\.png: which pixels are lesion is ambiguous"):
+        read_mask(write("mask.png", transparent(255 - DISC, DISC)))
+
+
+@pytest.mark.parametrize("share", [0.99, 1.0])
+def test_a_mask_that_covers_nearly_all_of_the_image_is_refused(write: Write, share: float) -> None:
+    pixels = np.zeros((100, 50), np.uint8)
+    pixels[: round(100 * share)] = 255
+    with pytest.raises(UserError, match=r"mask\.png: calls (99|100)\.0% of the image lesion"):
+        read_mask(write("mask.png", pixels))
+    pixels[90:] = 0
+    assert read_mask(write("mask.png", pixels)).mean() == 0.9
+
+
 @given(arrays(bool, (3, 5, 7)))
 def test_a_pixel_is_lesion_where_any_mask_says_so(masks: NDArray[np.bool_]) -> None:
     assert np.array_equal(merge_masks(list(masks)), masks.any(axis=0))
 
 
 # What the EXIF standard says is done to the stored pixels to show them.
-SHOWN: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
+UPRIGHT: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
     2: np.fliplr,
     3: lambda stored: np.rot90(stored, 2),
     4: np.flipud,
@@ -124,7 +153,7 @@ SHOWN: dict[int, Callable[[NDArray[np.uint8]], NDArray[np.uint8]]] = {
 
 
 @pytest.mark.parametrize("form", ["PNG", "JPEG", "TIFF"])
-@pytest.mark.parametrize("orientation", SHOWN)
+@pytest.mark.parametrize("orientation", UPRIGHT)
 def test_image_and_mask_lie_as_viewers_show_them(tmp_path: Path, form: str, orientation: int) -> None:
     tag = Image.Exif()
     tag[ExifTags.Base.Orientation] = orientation
@@ -132,9 +161,9 @@ def test_image_and_mask_lie_as_viewers_show_them(tmp_path: Path, form: str, orie
     stored[:16, :48] = stored[16:32, :16] = 255
     path = tmp_path / "turned.png"
     Image.fromarray(stored).save(path, form, exif=tag)
-    shown = SHOWN[orientation](stored) > 127
-    assert np.array_equal(read_grey(path) > 127, shown)
-    assert np.array_equal(read_mask(path), shown)
+    upright = UPRIGHT[orientation](stored) > 127
+    assert np.array_equal(read_grey(path) > 127, upright)
+    assert np.array_equal(read_mask(path), upright)
 
 
 COLOURS = Image.fromarray(np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [255, 255, 255]]], np.uint8))
@@ -217,9 +246,9 @@ def test_the_letterbox_keeps_the_aspect_ratio_and_fits(height: int, width: int, 
 @given(SIDES, SIDES, SIZES, st.data())
 def test_a_lesion_never_vanishes_in_the_letterbox(height: int, width: int, size: int, data: st.DataObject) -> None:
     mask = np.zeros((height, width), bool)
-    assert not Letterbox.fit(height, width, size).mask_in(mask).any()
+    assert not Letterbox.fit(height, width, size).mask_to_grid(mask).any()
     mask[data.draw(st.integers(0, height - 1)), data.draw(st.integers(0, width - 1))] = True
-    assert Letterbox.fit(height, width, size).mask_in(mask).any()
+    assert Letterbox.fit(height, width, size).mask_to_grid(mask).any()
 
 
 @given(st.integers(20, 300), st.integers(20, 300))
@@ -227,7 +256,7 @@ def test_there_and_back_keeps_a_lesion(height: int, width: int) -> None:
     box = Letterbox.fit(height, width, 256)
     mask = np.zeros((height, width), bool)
     mask[height // 4 : height // 2, width // 4 : width // 2] = True
-    back = box.image_out(box.mask_in(mask) * np.uint8(255)) >= 128
+    back = box.to_native(box.mask_to_grid(mask) * np.uint8(255)) >= 128
     assert back.shape == mask.shape
     # At most the outline moves, by about a pixel of the coarser grid.
     assert (back ^ mask).sum() <= 2 * (height // 4 + width // 4) * max(1, max(height, width) / 256)
@@ -236,9 +265,9 @@ def test_there_and_back_keeps_a_lesion(height: int, width: int) -> None:
 @given(SIDES, SIDES, SIZES)
 def test_a_grey_image_keeps_its_level_and_has_black_padding(height: int, width: int, size: int) -> None:
     box = Letterbox.fit(height, width, size)
-    square = box.image_in(np.full((height, width), 100, np.uint8))
-    assert (box.content(square) == 100).all()
-    assert (square == 100).sum() == box.content_height * box.content_width
+    grid = box.to_grid(np.full((height, width), 100, np.uint8))
+    assert (box.content(grid) == 100).all()
+    assert (grid == 100).sum() == box.content_height * box.content_width
 
 
 @given(st.integers(0, 700))

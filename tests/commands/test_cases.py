@@ -12,21 +12,33 @@ from scan_files import dicom_bytes, scan_image
 
 from breast_ultrasound.cases.raw import Case
 from breast_ultrasound.commands import cases
-from breast_ultrasound.sources.custom import copy_custom
+from breast_ultrasound.sources.own_data import copy_own_data
 
 Run = Callable[[], tuple[list[Case], str]]
 
 
 @pytest.fixture
-def tabulated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run the command on tmp_path/own, and return what the pipeline makes of it and what was printed."""
+def command_on_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Callable[[], str]:
+    """Run the command on tmp_path/own, and return what it printed."""
 
-    def run() -> tuple[list[Case], str]:
+    def run() -> str:
         monkeypatch.setattr(sys, "argv", ["cases", str(tmp_path / "own")])
         cases.main()
-        printed = capsys.readouterr().out
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def tabulated(tmp_path: Path, command_on_own: Callable[[], str]) -> Run:
+    """Run the command on tmp_path/own; return the cases that the pipeline makes of its table, and what it printed."""
+
+    def run() -> tuple[list[Case], str]:
+        printed = command_on_own()
         (tmp_path / "raw").mkdir()
-        return copy_custom(tmp_path / "own", tmp_path / "raw", 1), printed
+        return copy_own_data(tmp_path / "own", tmp_path / "raw", 1), printed
 
     return run
 
@@ -51,6 +63,33 @@ FOLDERS = {
         "test/img/y.png": scan(1),
         "test/GT/y.png": EMPTY,
     },
+    "BUS-BRA": {
+        "Images/bus_x.png": scan(),
+        "Masks/mask_x.png": LESION,
+        "Images/bus_y.png": scan(1),
+        "Masks/mask_y.png": EMPTY,
+    },
+    "BrEaST": {"x.png": scan(), "x_tumor.png": LESION, "x_other1.png": EMPTY, "y.png": scan(1), "y_tumor.png": EMPTY},
+    "TN3K": {
+        "trainval-image/x.jpg": scan(),
+        "trainval-mask/x.jpg": LESION,
+        "test-image/y.jpg": scan(1),
+        "test-mask/y.jpg": EMPTY,
+    },
+    "nnU-Net": {
+        "imagesTr/x_0000.png": scan(),
+        "labelsTr/x.png": LESION,
+        "imagesTs/y_0000.png": scan(1),
+        "labelsTs/y.png": EMPTY,
+    },
+    "VOC": {
+        "JPEGImages/x.jpg": scan(),
+        "SegmentationClass/x.png": LESION,
+        "SegmentationObject/x.png": LESION,
+        "JPEGImages/y.jpg": scan(1),
+        "SegmentationClass/y.png": EMPTY,
+        "SegmentationObject/y.png": EMPTY,
+    },
 }
 
 
@@ -58,20 +97,21 @@ FOLDERS = {
 def test_images_and_masks_are_put_together(name: str, write: Write, tabulated: Run) -> None:
     for path, pixels in FOLDERS[name].items():
         write(f"own/{path}", pixels)
-    found, printed = tabulated()
-    assert {case.id: case.cls for case in found} == {"x": "lesion", "y": "normal"}
-    assert {case.id: len(case.masks) for case in found} == {"x": 2 if name == "pairs" else 1, "y": 1}
+    rows, printed = tabulated()
+    ids = {"BUS-BRA": ["bus_x", "bus_y"], "nnU-Net": ["x_0000", "y_0000"]}.get(name, ["x", "y"])
+    assert {case.id: case.cls for case in rows} == dict(zip(ids, ["lesion", "normal"], strict=True))
+    assert [len(case.masks) for case in rows] == [2 if name == "pairs" else 1, 1]
     assert "2 images: 1 lesion, 1 normal" in printed
 
 
-def test_class_folders_tell_the_class_and_the_same_names_become_different_ids(write: Write, tabulated: Run) -> None:
+def test_class_folders_give_the_class_and_the_same_names_become_different_ids(write: Write, tabulated: Run) -> None:
     for number, cls in enumerate(("benign", "malignant")):
         write(f"own/{cls}/images/1.png", scan(number))
         write(f"own/{cls}/masks/1.png", LESION)
     write("own/normal/images/2.png", scan(2))
-    found, _ = tabulated()
+    rows, _ = tabulated()
     ids = {"benign images 1": "benign", "malignant images 1": "malignant", "2": "normal"}
-    assert {case.id: case.cls for case in found} == ids
+    assert {case.id: case.cls for case in rows} == ids
 
 
 def test_dicom_files_are_images_whatever_their_name(write: Write, tabulated: Run, tmp_path: Path) -> None:
@@ -79,34 +119,72 @@ def test_dicom_files_are_images_whatever_their_name(write: Write, tabulated: Run
         write(f"own/lesion/{name}_mask.png".replace(".dcm", ""), LESION)
         (tmp_path / "own/lesion" / name).write_bytes(dicom_bytes([scan_image(40, 60 + number)[:, :60]]))
     (tmp_path / "own/README").write_text("none")
-    found, printed = tabulated()
-    assert sorted(case.id for case in found) == ["IM0001", "x"]
+    rows, printed = tabulated()
+    assert sorted(case.id for case in rows) == ["IM0001", "x"]
     assert "2 images: 2 lesion" in printed
 
 
 def test_what_is_called_a_mask_and_has_no_image_is_an_image(write: Write, tabulated: Run) -> None:
     write("own/normal/left seg.png", scan())
-    found, _ = tabulated()
-    assert [case.id for case in found] == ["left seg"]
+    rows, _ = tabulated()
+    assert [case.id for case in rows] == ["left seg"]
 
 
-def test_images_without_a_mask_and_masks_without_an_image_are_told(
-    write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+def test_images_without_a_mask_and_masks_without_an_image_are_printed(
+    write: Write, command_on_own: Callable[[], str]
 ) -> None:
     write("own/images/x.png", scan())
     write("own/masks/z.png", LESION)
-    monkeypatch.setattr(sys, "argv", ["cases", str(tmp_path / "own")])
-    cases.main()
-    printed = capsys.readouterr().out
+    printed = command_on_own()
     assert "1 images: 1 no class" in printed
     assert "images without a mask: images/x.png" in printed
     assert "masks without an image: masks/z.png" in printed
 
 
-def test_a_table_that_is_there_is_left(write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_table_that_is_there_is_left(write: Write, tmp_path: Path, command_on_own: Callable[[], str]) -> None:
     write("own/x.png", scan())
     (tmp_path / "own/cases.csv").write_text("mine")
-    monkeypatch.setattr(sys, "argv", ["cases", str(tmp_path / "own")])
     with pytest.raises(SystemExit, match="is there already"):
-        cases.main()
+        command_on_own()
     assert (tmp_path / "own/cases.csv").read_text() == "mine"
+
+
+def test_classes_and_patients_come_from_a_table_that_names_every_image(
+    write: Write, tabulated: Run, tmp_path: Path
+) -> None:
+    for name in ("x", "y"):
+        write(f"own/Images/bus_{name}.png", scan(len(name) + ord(name)))
+        write(f"own/Masks/mask_{name}.png", LESION)
+    lines = "ID,Case,Pathology,BIRADS", "bus_x,7,malignant,4", "bus_y,9,Benign,2", "bus_z,9,benign,2"
+    (tmp_path / "own/bus_data.csv").write_text("\n".join(lines))
+    (tmp_path / "own/a fold.csv").write_text("ID,Pathology\nbus_x,malignant\nbus_y,benign\n")
+    (tmp_path / "own/others.csv").write_text("name,class\nsomething,benign\n")
+    (tmp_path / "own/dataset.json").write_text('{"channel_names": {"0": "US"}}')
+    rows, printed = tabulated()
+    assert [(case.id, case.cls, case.patient) for case in rows] == [
+        ("bus_x", "malignant", "7"),
+        ("bus_y", "benign", "9"),
+    ]
+    assert "classes and patients are those of bus_data.csv" in printed
+
+
+def test_masks_that_are_named_by_tasks_are_no_images(write: Write, command_on_own: Callable[[], str]) -> None:
+    write("own/x.png", scan())
+    write("own/task-1-annotation-2-by-3-tag-lesion-0.png", LESION)
+    printed = command_on_own()
+    assert "1 images" in printed
+    assert "masks without an image: task-1-annotation-2-by-3-tag-lesion-0.png" in printed
+
+
+def test_what_is_outlined_beside_the_lesions_is_left_out_and_named(
+    write: Write, command_on_own: Callable[[], str]
+) -> None:
+    for path, pixels in FOLDERS["BrEaST"].items():
+        write(f"own/{path}", pixels)
+    printed = command_on_own()
+    assert "left out, outlines of other things than the lesions: x_other1.png" in printed
+
+
+def test_a_folder_that_is_not_there_is_named_as_such(command_on_own: Callable[[], str]) -> None:
+    with pytest.raises(SystemExit, match=r"own: is no folder"):
+        command_on_own()

@@ -1,5 +1,6 @@
 """`compare` on real commits and a real experiment, and its page in a real browser."""
 
+import json
 import re
 import resource
 import shutil
@@ -12,11 +13,13 @@ from conftest import MadeOnce, attempt, commit, dvc, run
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
+from breast_ultrasound.pages.rendering import signed
+
 COMPARE = (sys.executable, "-m", "breast_ultrasound.commands.compare.command")
 
 
 def refusal(folder: Path, *revisions: str) -> str:
-    """What `compare` says on its way to exit code 1."""
+    """What `compare` prints on its way to exit code 1."""
     done = attempt(folder, *COMPARE, *revisions)
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
@@ -47,26 +50,28 @@ def test_a_run_is_compared_with_an_experiment_from_git_alone(with_experiment: Pa
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 5
     first, second = (
-        pd.read_csv(folder / "metrics/scores.csv").query("subset == 'test' and stage == 'after' and tp + fn > 0")
+        pd.read_csv(folder / "metrics/scores.csv").query(
+            "subset == 'test' and postprocessing == 'after' and tp + fn > 0"
+        )
         for folder in (bare, checked_out(with_experiment, "other", tmp_path))
     )
     line = next(line for line in printed.split("\ntest")[1].splitlines() if line.startswith("  lesion Dice"))
     assert line.split()[2:5] == [
         f"{first['dice'].mean():.3f}",
         f"{second['dice'].mean():.3f}",
-        f"{second['dice'].mean() - first['dice'].mean():+.3f}",
+        signed(second["dice"].mean() - first["dice"].mean()),
     ]
-    told = re.search(r"  p (\d\.\d{4})  (more than noise|within noise|too few changes to tell|the same)$", line)
-    assert told
-    assert (float(told[1]) <= 0.05) == (told[2] == "more than noise")
+    verdict = re.search(r"  p (\d\.\d{4})  (more than noise|within noise|too few changes to tell|the same)$", line)
+    assert verdict
+    assert (float(verdict[1]) <= 0.05) == (verdict[2] == "more than noise")
     assert "gained most" in printed
     assert "lost most" in printed
 
 
 def checked_out(repository: Path, experiment: str, tmp_path: Path) -> Path:
     """A work tree of an experiment."""
-    found = run(repository, "git", "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{experiment}").strip()
-    run(repository, "git", "worktree", "add", "--quiet", "--detach", str(tmp_path / experiment), found)
+    hashed = run(repository, "git", "for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{experiment}").strip()
+    run(repository, "git", "worktree", "add", "--quiet", "--detach", str(tmp_path / experiment), hashed)
     return tmp_path / experiment
 
 
@@ -83,8 +88,8 @@ def test_the_page_shows_both_contours_of_each_image(with_experiment: Path, tmp_p
     assert browser.get_log("browser") == []
     pairs = browser.find_elements(By.CSS_SELECTOR, ".pair")
     assert pairs
-    for shown in pairs:
-        images = shown.find_elements(By.TAG_NAME, "img")
+    for pair in pairs:
+        images = pair.find_elements(By.TAG_NAME, "img")
         assert len(images) == 2
         assert images[0].get_attribute("src") != images[1].get_attribute("src")
         assert all(int(str(image.get_attribute("naturalWidth"))) > 0 and image.get_attribute("alt") for image in images)
@@ -93,8 +98,8 @@ def test_the_page_shows_both_contours_of_each_image(with_experiment: Path, tmp_p
 def test_a_page_without_the_pictures_at_hand_is_refused(with_experiment: Path, tmp_path: Path) -> None:
     run(tmp_path, "git", "clone", "--quiet", str(with_experiment), "bare")
     run(tmp_path / "bare", "git", "fetch", "--quiet", "origin", "refs/exps/*:refs/exps/*")
-    told = refusal(tmp_path / "bare", "HEAD", "other", "--html", "page.html")
-    assert "is neither in DVC's cache nor in a remote" in told
+    message = refusal(tmp_path / "bare", "HEAD", "other", "--html", "page.html")
+    assert "is neither in DVC's cache nor in a remote" in message
     assert not (tmp_path / "bare/page.html").exists()
 
 
@@ -109,10 +114,10 @@ def test_unknown_and_unfit_revisions_are_refused_by_name(git_clone: Path) -> Non
 
 
 def test_other_scoring_rules_are_refused(git_clone: Path) -> None:
-    rules = git_clone / "breast_ultrasound/scoring/scores.py"
-    rules.write_text(rules.read_text().replace("2 * tp + fp + fn", "2 * tp + fp + fn + 1"))
+    figures = git_clone / "metrics/figures.json"
+    figures.write_text(json.dumps(json.loads(figures.read_text()) | {"scoring rules": 2}))
     commit(git_clone, "Another Dice")
-    assert "their scoring rules differ, in breast_ultrasound/scoring/scores.py" in refusal(git_clone, "HEAD~1", "HEAD")
+    assert "were scored by versions 1 and 2 of the scoring rules" in refusal(git_clone, "HEAD~1", "HEAD")
 
 
 def test_other_test_images_are_refused(git_clone: Path) -> None:

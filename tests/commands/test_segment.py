@@ -20,14 +20,13 @@ from pycocotools.coco import COCO
 from pydicom import dcmread
 from scan_files import dicom_bytes
 
-from breast_ultrasound.answers.answer import Fitted
+from breast_ultrasound.answers.answer import Postprocessing
 from breast_ultrasound.commands.segment import command as segment
-from breast_ultrasound.commands.segment import jobs, segmenting
-from breast_ultrasound.exporting.conversion import averaged, write_onnx
+from breast_ultrasound.commands.segment import jobs
+from breast_ultrasound.exporting.conversion import write_onnx
+from breast_ultrasound.inference import choice
 from breast_ultrasound.inference.card import Card
-from breast_ultrasound.inference.exported import open_network
-from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.scans.scan import Frame
+from breast_ultrasound.network.ensemble import ensemble_mean
 
 CARD = Card(
     name="dark",
@@ -36,7 +35,7 @@ CARD = Card(
     size=32,
     mirror=True,
     classes=("benign", "malignant", "normal"),
-    postprocess=Fitted().to_json(),
+    postprocess=Postprocessing().to_json(),
 )
 
 
@@ -50,7 +49,7 @@ def network(tmp_path_factory: pytest.TempPathFactory) -> Path:
     classes = keras.layers.Dense(3, kernel_initializer="zeros", name="classes")(pooled)
     model = keras.Model(grey, {"logits": logits, "classes": classes})
     path = tmp_path_factory.mktemp("network") / "dark.onnx"
-    write_onnx(averaged([model], mirror=True, temperature=1.0), CARD, half=True, path=path)
+    write_onnx(ensemble_mean([model], mirror=True, temperature=1.0), CARD, half=True, path=path)
     return path
 
 
@@ -74,6 +73,12 @@ def scan_image(height: int = 60, width: int = 90) -> np.ndarray:
     return image
 
 
+def clean_image() -> np.ndarray:
+    image = np.full((60, 90), 180, np.uint8)
+    image[:, ::2] = 200
+    return image
+
+
 def test_the_mask_has_the_size_of_the_image_white_lesion_and_black_ground(
     checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,14 +93,14 @@ def test_the_mask_has_the_size_of_the_image_white_lesion_and_black_ground(
     assert (overlay[..., 0] != overlay[..., 2]).any()
 
 
-def test_a_folder_keeps_its_structure_and_its_masks_and_litter_are_let_be(
+def test_a_folder_keeps_its_structure_and_its_masks_and_system_files_are_left_out(
     checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in ("scans/a/one.png", "scans/a/one_mask.png", "scans/b/one.png", "scans/two.bmp", "scans/two_mask_1.png"):
         write(name, scan_image())
-    for litter in ("scans/._two.png", "scans/__MACOSX/three.png"):
-        (checkout / litter).parent.mkdir(exist_ok=True)
-        (checkout / litter).write_bytes(b"left by the system")
+    for name in ("scans/._two.png", "scans/__MACOSX/three.png"):
+        (checkout / name).parent.mkdir(exist_ok=True)
+        (checkout / name).write_bytes(b"left by the system")
     run(monkeypatch, "scans", "--output", "masks")
     assert sorted(str(path.relative_to("masks")) for path in Path("masks").rglob("*.png")) == [
         "a/one.png",
@@ -105,21 +110,20 @@ def test_a_folder_keeps_its_structure_and_its_masks_and_litter_are_let_be(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "message"),
     [
         (["nothing.png"], "nothing.png: does not exist"),
         (["empty"], "empty: holds no image"),
-        (["scan.png", "other/scan.png"], "would overwrite another one"),
         (["scan.png", "--output", "."], "scan.png: is an input"),
         (["damaged.png"], "damaged.png: not a readable image"),
         (["scan.png", "--model", "other.onnx"], "other.onnx: does not exist"),
         (["scan.png", "--model", "scan.png"], "scan.png: not an exported network"),
         (["scan.png", "--model", "damaged.onnx"], "damaged.onnx: not a network that OpenVINO can read"),
-        (["scan.png", "--device", "GPU"], "--device GPU: OpenVINO sees none"),
+        (["scan.png", "--device", "GPU"], "--device GPU: OpenVINO has no such device"),
     ],
 )
-def test_bad_input_is_told_and_nothing_is_written(
-    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch, arguments: list[str], told: str
+def test_bad_input_is_refused_and_nothing_is_written(
+    checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch, arguments: list[str], message: str
 ) -> None:
     write("scan.png", scan_image())
     write("other/scan.png", scan_image())
@@ -129,7 +133,7 @@ def test_bad_input_is_told_and_nothing_is_written(
     before = sorted(checkout.rglob("*"))
     with pytest.raises(SystemExit) as end:
         run(monkeypatch, *arguments)
-    assert told in str(end.value.code)
+    assert message in str(end.value.code)
     assert sorted(checkout.rglob("*")) == before
 
 
@@ -209,18 +213,6 @@ def test_no_picture_of_an_earlier_run_stays_where_the_image_cannot_be_read_any_m
     assert masks() == []
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (3, 700), (500, 2), (32, 32)])
-def test_an_image_of_any_size_gives_a_mask_of_its_size(network: Path, shape: tuple[int, int]) -> None:
-    job = jobs.Job(Path("scan.png"), Path("out/scan.png"))
-    task = segmenting.Task(job, Frame.of_whole(np.full(shape, 10, np.uint8), number=1), rate=None)
-    options = segmenting.Options(open_network(network), Fitted(), overlay=False, output=Path("out"))
-    result = segmenting.segment(task, options)
-    assert isinstance(result, segmenting.Result)
-    mask = np.asarray(cv2.imdecode(np.frombuffer(result.mask, np.uint8), cv2.IMREAD_UNCHANGED))
-    assert mask.shape == shape
-    assert (mask == 255).all()
-
-
 def findings() -> list[dict[str, str]]:
     with Path("segmented/findings.csv").open(newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
@@ -232,7 +224,7 @@ def test_findings_have_a_row_for_each_lesion_and_one_for_a_clean_image(
     two = scan_image()
     two[5:10, 70:75] = 20
     write("scans/two.png", two)
-    write("scans/clean.png", np.full((60, 90), 180, np.uint8))
+    write("scans/clean.png", clean_image())
     run(monkeypatch, "scans")
     assert [(row["mask"], row["lesion"]) for row in findings()] == [
         ("clean.png", "0"),
@@ -262,7 +254,7 @@ def test_findings_of_masks_that_were_there_stay(checkout: Path, write: Write, mo
 
 def test_coco_holds_the_masks_as_they_are(checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write("scans/a/one.bmp", scan_image())
-    write("scans/clean.png", np.full((60, 90), 180, np.uint8))
+    write("scans/clean.png", clean_image())
     run(monkeypatch, "scans", "--coco")
     read = COCO("segmented/annotations.json")
     assert [image["file_name"] for image in read.loadImgs(read.getImgIds())] == ["a/one.bmp", "clean.png"]
@@ -281,10 +273,10 @@ def test_a_dicom_file_gets_the_mask_of_the_same_picture_and_a_segmentation_that_
     mask = np.asarray(cv2.imread("segmented/picture.png", cv2.IMREAD_UNCHANGED))
     assert np.array_equal(np.asarray(cv2.imread("segmented/scan.png", cv2.IMREAD_UNCHANGED)), mask)
     for name in ("scan", "loop"):
-        found, source = segread(f"segmented/{name}_seg.dcm"), dcmread(f"{name}.dcm")
-        (reference,) = found.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+        made, source = segread(f"segmented/{name}_seg.dcm"), dcmread(f"{name}.dcm")
+        (reference,) = made.ReferencedSeriesSequence[0].ReferencedInstanceSequence
         assert reference.ReferencedSOPInstanceUID == source.SOPInstanceUID
-        assert np.array_equal(np.squeeze(found.pixel_array) > 0, mask > 0)
+        assert np.array_equal(np.squeeze(made.pixel_array) > 0, mask > 0)
     assert not Path("segmented/picture_seg.dcm").exists()
 
 
@@ -317,29 +309,30 @@ def test_a_clip_that_breaks_off_leaves_nothing_and_the_others_are_done(
     ]
 
 
-def test_the_network_of_the_run_is_taken_unless_it_has_seen_phantoms_alone(
+def test_the_network_of_the_run_is_taken_unless_it_is_trained_on_phantoms(
     checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write("scan.png", scan_image())
-    own, pretrained = checkout / "models/attention-unet.onnx", checkout / "pretrained/attention-unet-busi.onnx"
+    own, pretrained = checkout / "models/attention-unet.onnx", checkout / "package/attention-unet-busi.onnx"
+    monkeypatch.setattr(choice, "PRETRAINED", pretrained)
 
-    def told() -> str:
+    def first_line() -> str:
         run(monkeypatch, "scan.png", "--overwrite")
         return capsys.readouterr().out.splitlines()[0]
 
-    assert told() == "models/attention-unet.onnx: the network of this run, trained on busi."
+    assert first_line() == "models/attention-unet.onnx: the network of this run, trained on busi."
     of_phantoms(own)
-    assert "It has seen phantoms alone and is of no use on real scans" in told()
+    assert "Trained on phantoms, it is of no use on real scans" in first_line()
     pretrained.parent.mkdir()
     pretrained.write_bytes(own.read_bytes())
-    assert told() == (
-        "pretrained/attention-unet-busi.onnx: the network that comes with the project; "
-        "that of this run has seen phantoms alone."
+    assert first_line() == (
+        "attention-unet-busi.onnx: the network that comes with the project; "
+        "the network of this run is trained on phantoms."
     )
     own.unlink()
-    assert told().endswith("this run has exported none.")
+    assert first_line().endswith("this run has exported no network.")
     pretrained.unlink()
-    with pytest.raises(SystemExit, match="no network there"):
+    with pytest.raises(SystemExit, match="no such file"):
         run(monkeypatch, "scan.png", "--overwrite")
 
 
@@ -349,12 +342,12 @@ def of_phantoms(path: Path) -> None:
     onnx.save(model, path)
 
 
-def test_a_network_without_a_card_is_told(checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_network_without_a_card_is_refused(checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     model = onnx.load("models/attention-unet.onnx")
     del model.metadata_props[:]
     onnx.save(model, "bare.onnx")
     write("scan.png", scan_image())
-    with pytest.raises(SystemExit, match=r"bare\.onnx: does not say how to make masks"):
+    with pytest.raises(SystemExit, match=r"bare\.onnx: lacks its post-processing"):
         run(monkeypatch, "scan.png", "--model", "bare.onnx")
 
 
@@ -374,7 +367,7 @@ def test_nothing_that_takes_long_to_load_is_loaded_and_nothing_is_reported(check
     assert done.stdout.splitlines()[-1] == ""
 
 
-def test_a_mistyped_name_is_told_before_anything_is_loaded(checkout: Path) -> None:
+def test_a_mistyped_name_is_reported_before_anything_is_loaded(checkout: Path) -> None:
     script = (
         "import sys, atexit; from breast_ultrasound.commands.segment import command as segment; "
         "sys.argv = ['segment', 'nothing.png']; "
@@ -411,11 +404,11 @@ def test_ctrl_c_keeps_what_is_done_and_the_same_command_goes_on(
 ) -> None:
     process = segment_many(checkout, write)
     process.send_signal(signal.SIGINT)
-    _, told = process.communicate()
+    _, messages = process.communicate()
     assert process.returncode == 1
     done = masks()
-    assert f"error: stopped; {len(done)} of 2000 scans are done." in told
-    assert "Traceback" not in told
+    assert f"error: stopped; {len(done)} of 2000 scans are done." in messages
+    assert "Traceback" not in messages
     assert 5 <= len(done) < 1900
     assert [row["mask"] for row in findings()] == done
     assert not list(checkout.glob("segmented/.*"))
@@ -437,7 +430,7 @@ def test_after_a_kill_the_same_command_goes_on_and_has_the_findings_of_what_was_
     assert not list(checkout.glob("segmented/.findings*"))
 
 
-def test_a_full_disk_is_told_and_leaves_nothing_half_written(checkout: Path, write: Write) -> None:
+def test_a_full_disk_is_reported_and_leaves_nothing_half_written(checkout: Path, write: Write) -> None:
     rng = np.random.default_rng(0)
     for number in range(6):
         write(f"scans/{number}.png", rng.integers(0, 255, (700, 900), np.uint8))
@@ -452,6 +445,7 @@ def test_a_full_disk_is_told_and_leaves_nothing_half_written(checkout: Path, wri
     assert ".partial" not in done.stdout
 
 
-def test_two_inputs_of_the_same_name_are_refused_before_any_work(tmp_path: Path, write: Write) -> None:
-    with pytest.raises(UserError, match="would overwrite"):
-        jobs.plan_jobs([write("a/scan.png", scan_image()), write("b/scan.jpg", scan_image())], tmp_path / "out")
+def test_scans_of_one_name_get_masks_of_two(tmp_path: Path, write: Write) -> None:
+    scans = [write(name, scan_image()) for name in ("a/scan.png", "b/scan.jpg", "c/scan.jpg", "c/other.png")]
+    masks = [job.mask.relative_to(tmp_path / "out") for job in jobs.plan_jobs(scans, tmp_path / "out")]
+    assert list(map(str, masks)) == ["scan.png.png", "b/scan.jpg.png", "c/scan.jpg.png", "other.png"]

@@ -6,7 +6,7 @@ from onnx_network import write_dark_network
 
 from breast_ultrasound.inference.exported import open_network
 
-# Threads take turns as often as they can, so that those that disturb one another do.
+# Threads take turns as often as they can, so that those that can disturb one another do.
 FIRST_USE = """
 import sys, threading
 from pathlib import Path
@@ -14,9 +14,9 @@ import numpy as np
 from breast_ultrasound.inference.exported import open_network
 network = open_network(Path(sys.argv[1]))
 sys.setswitchinterval(1e-6)
-together = threading.Barrier(8)
+barrier = threading.Barrier(8)
 def segment():
-    together.wait()
+    barrier.wait()
     network.predict(np.zeros((network.card.size, network.card.size), np.uint8))
 threads = [threading.Thread(target=segment) for _ in range(8)]
 for thread in threads: thread.start()
@@ -24,7 +24,7 @@ for thread in threads: thread.join()
 """
 
 
-def test_threads_that_use_a_network_for_the_first_time_together_do_not_wait_for_one_another(tmp_path: Path) -> None:
+def test_threads_that_use_a_network_for_the_first_time_at_once_do_not_wait_for_one_another(tmp_path: Path) -> None:
     write_dark_network(tmp_path / "tiny.onnx")
     for _ in range(5):
         subprocess.run([sys.executable, "-c", FIRST_USE, str(tmp_path / "tiny.onnx")], check=True, timeout=60)

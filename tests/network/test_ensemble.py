@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import keras
@@ -5,10 +6,16 @@ import numpy as np
 import pytest
 from small_network import small_network
 
+from breast_ultrasound.answers.answer import Postprocessing
+from breast_ultrasound.answers.calibration import class_probabilities
+from breast_ultrasound.cases.classes import CLASSES
+from breast_ultrasound.exporting.conversion import portable, write_onnx
+from breast_ultrasound.inference.card import Card
+from breast_ultrasound.inference.exported import open_network
 from breast_ultrasound.network import model_files
-from breast_ultrasound.network.ensemble import Ensemble, Settings
+from breast_ultrasound.network.ensemble import Settings, ensemble_mean, open_ensemble, predict_mean
 from breast_ultrasound.network.inference import predict
-from breast_ultrasound.network.unet import attention_unet
+from breast_ultrasound.network.unet import CLASS_OUTPUT, attention_unet
 from breast_ultrasound.pipeline.errors import UserError
 
 SETTINGS = Settings.model_validate(
@@ -19,6 +26,8 @@ SETTINGS = Settings.model_validate(
         "predict": {"mirror": True},
     }
 )
+IMAGES = np.random.default_rng(0).integers(0, 256, (3, 16, 16), np.uint8)
+TEMPERATURE = 0.5
 
 
 @pytest.fixture
@@ -28,21 +37,59 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-def test_networks_answer_by_the_means_of_what_each_says(folder: Path) -> None:
-    for fold in SETTINGS.split.run:
-        keras.utils.set_random_seed(fold)
-        model_files.save(attention_unet(16, small_network()), model_files.model_file(fold))
-    ensemble = Ensemble.open(SETTINGS)
-    images = np.random.default_rng(0).integers(0, 256, (3, 16, 16), np.uint8)
-    probability, logits = ensemble.predict(images)
-    (one, its_logits), (other, other_logits) = (predict(network, images, True) for network in ensemble.networks)
-    assert ensemble.size == 16
-    assert not np.array_equal(one, other)
+def disagreeing_networks() -> list[keras.Model]:
+    """Two networks whose class heads prefer different classes, with confidence."""
+    networks = []
+    for seed, bias in enumerate(([4, 0, 0], [0, 0, 2])):
+        keras.utils.set_random_seed(seed)
+        network = attention_unet(16, small_network())
+        kernel, _ = network.get_layer(CLASS_OUTPUT).get_weights()
+        network.get_layer(CLASS_OUTPUT).set_weights([kernel, np.array(bias, np.float32)])
+        networks.append(network)
+    return networks
+
+
+def mean_by_hand(networks: Sequence[keras.Model]) -> tuple[np.ndarray, np.ndarray]:
+    """The mean of calibrated probabilities, from the single networks' predictions."""
+    singles = [predict(network, IMAGES, mirror=True) for network in networks]
+    classes = [class_probabilities(logits, TEMPERATURE) for _, logits in singles]
+    return np.mean([probability for probability, _ in singles], axis=0), np.mean(classes, axis=0)
+
+
+def test_the_mean_of_networks_is_that_of_their_calibrated_probabilities(folder: Path) -> None:
+    networks = disagreeing_networks()
+    for fold, network in zip(SETTINGS.split.run, networks, strict=True):
+        model_files.save(network, model_files.model_file(fold))
+    ensemble = open_ensemble(SETTINGS, TEMPERATURE)
+    probability, classes = predict_mean(ensemble, IMAGES)
+    expected, expected_classes = mean_by_hand(networks)
+    assert ensemble.input_shape[1] == 16
     assert probability.dtype == np.uint8
-    assert np.abs(probability - (one / 2 + other / 2)).max() <= 0.5
-    assert np.allclose(logits, (its_logits + other_logits) / 2)
+    assert np.abs(probability - expected).max() <= 1
+    assert classes == pytest.approx(expected_classes, abs=1e-5)
+    # The mean of logits, which the networks' confidence weighs, is another one.
+    logits = np.mean([predict(network, IMAGES, mirror=True)[1] for network in networks], axis=0)
+    assert np.abs(class_probabilities(logits, TEMPERATURE) - classes).max() > 0.1
 
 
-def test_a_network_that_is_missing_is_told(folder: Path) -> None:
+def test_an_exported_file_computes_the_mean_that_keras_computes(tmp_path: Path) -> None:
+    networks = disagreeing_networks()
+    card = Card("two", "phantom", (0, 1), 16, True, CLASSES, Postprocessing(temperature=TEMPERATURE).to_json())
+    exported = ensemble_mean([portable(network) for network in networks], mirror=True, temperature=TEMPERATURE)
+    write_onnx(exported, card, half=False, path=tmp_path / "two.onnx")
+    outputs = [open_network(tmp_path / "two.onnx").predict(image) for image in IMAGES]
+    probability, classes = predict_mean(ensemble_mean(networks, True, TEMPERATURE), IMAGES)
+    assert np.abs(np.stack([output.probability for output in outputs]).astype(int) - probability).max() <= 1
+    assert np.abs(np.stack([output.class_probabilities for output in outputs]) - classes).max() < 1e-3
+
+
+def test_networks_without_class_heads_have_a_mean_without_class_probabilities() -> None:
+    network = attention_unet(16, small_network(class_head=False))
+    probability, classes = predict_mean(ensemble_mean([network, network], False, 1.0), IMAGES)
+    assert (probability.shape, classes.shape) == ((3, 16, 16), (3, 0))
+    assert np.abs(probability.astype(int) - predict(network, IMAGES, mirror=False)[0]).max() <= 1
+
+
+def test_a_network_that_is_missing_is_reported(folder: Path) -> None:
     with pytest.raises(UserError, match=r"fold-0\.keras: no trained network there"):
-        Ensemble.open(SETTINGS)
+        open_ensemble(SETTINGS, TEMPERATURE)

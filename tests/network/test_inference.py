@@ -6,10 +6,10 @@ from breast_ultrasound.network.inference import predict
 
 
 def network(outputs: tuple[str, ...]) -> keras.Model:
-    """One that takes brightness for lesion, and the image's left column for its three classes."""
+    """A network that takes brightness for lesion, and the left column of the image for its three classes."""
     grey = keras.Input((4, 4, 1))
-    found = {"logits": grey - 100, "classes": grey[:, 0, 0] * np.array([[0.01, 0.02, 0.03]], np.float32)}
-    return keras.Model(grey, {name: found[name] for name in outputs})
+    values = {"logits": grey - 100, "classes": grey[:, 0, 0] * np.array([[0.01, 0.02, 0.03]], np.float32)}
+    return keras.Model(grey, {name: values[name] for name in outputs})
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from small_network import small_network
 
 from breast_ultrasound.network import model_files
 from breast_ultrasound.network.layers import BatchNormalization
-from breast_ultrasound.network.unet import CLASS_LOGITS, LOGITS, attention_unet
+from breast_ultrasound.network.unet import CLASS_OUTPUT, MASK_OUTPUT, attention_unet
 from breast_ultrasound.pipeline.errors import UserError
 
 
@@ -24,7 +24,7 @@ IMAGE = np.random.default_rng(0).uniform(0, 255, (1, 16, 16, 1)).astype(np.float
 
 def same_outputs(one: keras.Model, other: keras.Model, tolerance: float) -> bool:
     outputs, others = one(IMAGE), other(IMAGE)
-    assert set(outputs) == set(others) == {LOGITS, CLASS_LOGITS}
+    assert set(outputs) == set(others) == {MASK_OUTPUT, CLASS_OUTPUT}
     return all(np.allclose(outputs[name], others[name], atol=tolerance) for name in outputs)
 
 
@@ -45,7 +45,7 @@ def test_the_file_holds_layers_of_keras_alone_and_is_computed_by_ours(network: k
     with zipfile.ZipFile(tmp_path / "model.keras") as archive:
         stored = archive.read("config.json").decode()
     assert "BatchNormalization" in stored
-    assert "stages" not in stored
+    assert "breast_ultrasound" not in stored
     loaded = model_files.load(tmp_path / "model.keras")
     assert any(type(layer) is BatchNormalization for layer in loaded.layers)
     assert not any(type(layer) is keras.layers.BatchNormalization for layer in loaded.layers)
@@ -65,7 +65,7 @@ def test_a_network_computes_in_float32_whatever_it_was_trained_in(policy: str, t
     loaded = model_files.load(tmp_path / "model.keras")
     assert same_outputs(loaded, trained, 0.1)
     in_full = loaded.predict_on_batch(IMAGE.round())
-    for name in (LOGITS, CLASS_LOGITS):
+    for name in (MASK_OUTPUT, CLASS_OUTPUT):
         np.testing.assert_array_equal(in_half[name], in_full[name])
 
 

@@ -6,7 +6,7 @@ import pytest
 from small_network import small_network
 
 from breast_ultrasound.network.imagenet import imagenet_weights
-from breast_ultrasound.network.unet import CLASS_LOGITS, LOGITS, Network, attention_unet
+from breast_ultrasound.network.unet import CLASS_OUTPUT, MASK_OUTPUT, Network, attention_unet
 
 SHAPES = [
     small_network(stem=1, depth=2),
@@ -20,17 +20,17 @@ SHAPES = [
 def test_logits_are_float32_and_have_the_grid_of_the_image(shape: Network) -> None:
     outputs = attention_unet(64, shape)(np.zeros((2, 64, 64, 1), np.float32))
     assert {name: tuple(output.shape) for name, output in outputs.items()} == {
-        LOGITS: (2, 64, 64, 1),
-        CLASS_LOGITS: (2, 3),
+        MASK_OUTPUT: (2, 64, 64, 1),
+        CLASS_OUTPUT: (2, 3),
     }
     assert {keras.backend.standardize_dtype(output.dtype) for output in outputs.values()} == {"float32"}
 
 
 @pytest.mark.parametrize("prior", [0.1, 0.5])
-def test_an_untrained_network_expects_as_much_lesion_as_it_is_told(prior: float) -> None:
+def test_an_untrained_network_expects_as_much_lesion_as_its_prior(prior: float) -> None:
     network = build(prior=prior)
     # Where no feature speaks, as at the start on average.
-    _, bias = network.get_layer(LOGITS).get_weights()
+    _, bias = network.get_layer(MASK_OUTPUT).get_weights()
     assert 1 / (1 + np.exp(-bias)) == pytest.approx(prior, abs=1e-6)
 
 
@@ -52,10 +52,10 @@ def test_without_gates_there_is_none_on_any_skip(shape: Network) -> None:
 
 def test_without_a_class_head_only_masks_come_from_the_same_first_weights() -> None:
     headed, bare = (build(class_head=head) for head in (True, False))
-    assert set(bare.output) == {LOGITS}
+    assert set(bare.output) == {MASK_OUTPUT}
     assert headed.count_params() - bare.count_params() == 3 * (8 + 1)
     image = np.ones((1, 64, 64, 1), np.float32)
-    assert np.array_equal(headed(image)[LOGITS], bare(image)[LOGITS])
+    assert np.array_equal(headed(image)[MASK_OUTPUT], bare(image)[MASK_OUTPUT])
 
 
 def build(**changed: Any) -> keras.Model:

@@ -1,10 +1,20 @@
-"""Pictures made small enough to lie inside a page."""
+"""Numbers in a page, and pictures small enough to lie inside it."""
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from breast_ultrasound.pages.overlay import contour_path
-from breast_ultrasound.pages.rendering import outline, shrink_mask
+from breast_ultrasound.pages.rendering import outline, shrink_mask, signed
+
+
+@given(st.floats(-1, 1))
+def test_a_difference_looks_like_none_only_where_there_is_none(difference: float) -> None:
+    text = signed(difference)
+    assert (text == "0") == (abs(difference) < 1e-12)
+    assert (float(text) == 0) == (text == "0")
+    assert float(text) == pytest.approx(difference, abs=0.0005)
 
 
 def test_the_outline_of_a_lesion_is_drawn_on_the_grid_of_the_picture() -> None:

@@ -1,4 +1,4 @@
-"""Which images a page shows where there are more than it can hold."""
+"""The choice of images for a page that cannot hold all."""
 
 import numpy as np
 import pandas as pd
@@ -6,15 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breast_ultrasound.pages.selection import evenly, examples, flagged, gallery, repeats, sweeps
-from breast_ultrasound.repeats.quality import FLAGS
+from breast_ultrasound.auditing.quality import FLAGS
+from breast_ultrasound.pages.selection import evenly, examples, flagged, gallery, near_duplicates, sweeps
 
 
 def scored(images: int) -> pd.DataFrame:
-    """Test images by id, most of them good, a few missed ones, and two displaced ones."""
+    """Test images by id: most are good, a few are false negatives, and two are displaced."""
     dice = np.random.default_rng(3).uniform(0.8, 1, images)
     kind = np.full(images, "good", dtype=object)
-    dice[: images // 5], kind[: images // 5] = 0, "missed"
+    dice[: images // 5], kind[: images // 5] = 0, "false negative"
     dice[-2:], kind[-2:] = 0.4, "displaced"
     ids = [f"benign ({number + 1})" for number in range(images)]
     return pd.DataFrame({"dice": dice, "kind": kind}, pd.Index(ids, name="id"))
@@ -38,12 +38,16 @@ def test_no_image_is_chosen_twice_and_as_many_as_allowed(images: int, most: int,
     assert len(set(chosen)) == len(chosen) == min(images, most)
 
 
-def test_the_worst_are_the_worst_and_rare_kinds_are_shown_whole() -> None:
+def test_the_worst_are_the_worst_and_rare_kinds_are_chosen_whole() -> None:
     chosen = gallery(scored(1000), 100, seed=1)
     assert {name: len(members) for name, members in chosen.items()} == {"worst": 20, "kinds": 40, "random": 40}
     table = scored(1000)
     assert (table.loc[chosen["worst"], "dice"] == 0).all()
-    assert (table.loc[chosen["kinds"], "kind"]).value_counts().to_dict() == {"good": 19, "missed": 19, "displaced": 2}
+    assert (table.loc[chosen["kinds"], "kind"]).value_counts().to_dict() == {
+        "good": 19,
+        "false negative": 19,
+        "displaced": 2,
+    }
 
 
 def test_equally_bad_images_are_drawn_at_random_and_not_by_their_number() -> None:
@@ -64,14 +68,23 @@ def test_examples_are_of_lesion_images_from_both_ends_and_the_middle() -> None:
     assert examples(table[:1], 2) == {"worst": [], "median": [], "best": []}
 
 
-def test_repeats_come_group_by_group_conflicts_first_then_the_least_alike() -> None:
+@given(st.integers(0, 40), st.integers(1, 12))
+def test_no_example_is_drawn_twice_however_few_images_there_are(images: int, each: int) -> None:
+    table = scored(images).assign(dice=np.arange(images) / 40, tp=1, fn=0)
+    chosen = examples(table, each)
+    ids = [case_id for members in chosen.values() for case_id in members]
+    assert len(set(ids)) == len(ids) == min(images, 3 * each)
+    assert len(chosen["worst"]) >= len(chosen["best"]) >= len(chosen["median"])
+
+
+def test_near_duplicates_come_frame_by_frame_conflicts_first_then_the_least_similar() -> None:
     table = audited(("bb", 0.99, 0), ("b", 0, 1), ("bbb", 0.4, 0), ("bm", 0.9, 0))
-    ranked = repeats(table)
+    ranked = near_duplicates(table)
     assert ranked["frame"].tolist() == [3, 3, 2, 2, 2, 0, 0]
     assert ranked["members"].tolist() == [2, 2, 3, 3, 3, 2, 2]
 
 
-def test_sweeps_are_shown_by_the_first_image_of_each_frame_the_least_close_first() -> None:
+def test_sweeps_hold_the_first_image_of_each_frame_the_least_close_first() -> None:
     table = pd.DataFrame(
         {
             "id": list("abcdefg"),
@@ -85,7 +98,7 @@ def test_sweeps_are_shown_by_the_first_image_of_each_frame_the_least_close_first
     assert ranked["members"].tolist() == [2, 2, 2, 2]
 
 
-def test_flagged_images_repeat_no_other_and_carry_more_than_marks() -> None:
+def test_flagged_images_have_no_near_duplicate_and_carry_more_than_marks() -> None:
     table = audited(("bb", 0.99, 1), ("b", 0, 1), ("b", 0, 0), ("b", 0, 0))
     table.loc[table["frame"] == 2, "marks"] = 1
     assert flagged(table, seed=1)["frame"].tolist() == [1]

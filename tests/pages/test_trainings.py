@@ -1,4 +1,4 @@
-"""What pages tell of the trainings of several folds."""
+"""The trainings of several folds in words."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ def record(train: int, device: str = "AMD EPYC", precision: str = "bfloat16") ->
     }
 
 
-def test_one_fold_is_told_as_it_is() -> None:
+def test_one_fold_is_described_as_it_is() -> None:
     assert describe({3: record(456)}) == {
         "train": "456",
         "validation": "152",
@@ -25,13 +25,13 @@ def test_one_fold_is_told_as_it_is() -> None:
     }
 
 
-def test_of_several_folds_a_range_is_told_and_what_they_share_once() -> None:
+def test_several_folds_have_a_range_of_images_and_what_they_share_once() -> None:
     assert describe({0: record(456), 1: record(455), 2: record(458)}) == describe({0: record(456)}) | {
         "train": "455 to 458"
     }
 
 
-def test_where_folds_were_trained_otherwise_each_is_named() -> None:
-    told = describe({0: record(456), 1: record(456, "NVIDIA H200", "float32"), 4: record(456)})
-    assert told["setting"] == "bfloat16 on AMD EPYC (fold 0, 4), float32 on NVIDIA H200 (fold 1)"
-    assert told["weights"] == "2,033,237"
+def test_folds_that_were_trained_otherwise_are_named() -> None:
+    training = describe({0: record(456), 1: record(456, "NVIDIA H200", "float32"), 4: record(456)})
+    assert training["setting"] == "bfloat16 on AMD EPYC (fold 0, 4), float32 on NVIDIA H200 (fold 1)"
+    assert training["weights"] == "2,033,237"

@@ -16,20 +16,20 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
-from conftest import ROOT, attempt, dvc, run
+from conftest import ROOT, attempt, dvc, run, write_params
 from distributed import Client
 from onnx_network import write_dark_network
 from scan_files import clip_bytes, dicom_bytes, scan_image
 
+from breast_ultrasound.auditing.search import collect, find_near_duplicates
 from breast_ultrasound.cases.images import read_grey, write_png
 from breast_ultrasound.cases.raw import read_cases, write_table
 from breast_ultrasound.commands.segment import command as segment
 from breast_ultrasound.pipeline import cluster
 from breast_ultrasound.pipeline.engine import map_on_all_cores, map_on_all_machines
 from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.repeats.search import collect, find_pairs
 from breast_ultrasound.sources.case_table import copy_table
-from breast_ultrasound.sources.manifest import fingerprints
+from breast_ultrasound.sources.manifest import digests
 from breast_ultrasound.sources.phantom import write_phantom
 
 DASK = (sys.executable, "-m", "dask")
@@ -96,12 +96,12 @@ def start_scheduler(start: Start, folder: Path) -> tuple[str, Process]:
 def start_workers(
     start: Start, address: str, folder: Path, *options: str, before: tuple[str, ...] = (), **environment: str
 ) -> Process:
-    """Start workers of one thread each in a folder, one if nothing else is said, and wait until they are there."""
+    """Start workers of one thread each in a folder, one by default, and wait until they are there."""
     fixed = ("--host", "127.0.0.1", "--nthreads", "1", "--no-dashboard", "--death-timeout", "60")
     process = start(folder, *before, *DASK, "worker", address, *fixed, *(options or ("--no-nanny",)), **environment)
     with Client(address, timeout=60, set_as_default=False) as client:
-        known = len(client.scheduler_info()["workers"])
-        if "--nworkers" in options or not known:
+        running = len(client.scheduler_info()["workers"])
+        if "--nworkers" in options or not running:
             client.wait_for_workers(2 if "--nworkers" in options else 1, timeout=120)
     return process
 
@@ -161,10 +161,10 @@ def test_results_are_those_of_the_threads_in_their_order_from_other_processes(on
         time.sleep(0.01 * (item % 3))
         return item**2, os.getpid()
 
-    found = list(map_on_all_machines(work, iter(range(40)), "square", 40))
-    assert [square for square, _ in found] == [square for square, _ in map_on_all_cores(work, range(40))]
-    assert len({process for _, process in found}) == 2
-    assert os.getpid() not in {process for _, process in found}
+    results = list(map_on_all_machines(work, iter(range(40)), "square", 40))
+    assert [square for square, _ in results] == [square for square, _ in map_on_all_cores(work, range(40))]
+    assert len({process for _, process in results}) == 2
+    assert os.getpid() not in {process for _, process in results}
     assert not list(on_cluster.glob(".partial-*"))
 
 
@@ -176,9 +176,9 @@ def test_few_items_are_under_way_at_a_time(on_cluster: Path) -> None:
     del results
 
 
-def test_what_is_wrong_with_an_image_is_told_as_ever_with_the_worker(on_cluster: Path) -> None:
+def test_the_error_of_an_image_names_the_worker(on_cluster: Path) -> None:
     (on_cluster / "bad.png").write_bytes(b"no image")
-    with pytest.raises(UserError, match=r"^bad\.png: not a readable image.*Told by the worker tcp://127\.0\.0\.1"):
+    with pytest.raises(UserError, match=r"^bad\.png: not a readable image.*On the worker tcp://127\.0\.0\.1"):
         list(map_on_all_machines(read_grey, [Path("bad.png")]))
 
 
@@ -194,10 +194,10 @@ def test_preparing_gives_the_same_bytes(
     assert contents(tmp_path / "cluster") == contents(tmp_path / "threads")
 
 
-def test_the_checks_and_the_audit_find_the_same(
+def test_the_checks_and_the_audit_give_the_same(
     on_cluster: Path, phantom: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = []
+    runs = []
     for name in ("cluster", "threads"):
         cases = read_cases(phantom)
         (tmp_path / name).mkdir()
@@ -205,12 +205,12 @@ def test_the_checks_and_the_audit_find_the_same(
         assert [case.id for case in copied] == [case.id for case in cases]
         with tempfile.TemporaryDirectory(dir=".") as folder:
             album, figures = collect(cases, Path(folder))
-            pairs = find_pairs(album, figures["digest"].tolist(), 0, Path(folder))
+            pairs = find_near_duplicates(album, figures["digest"].tolist(), 0, Path(folder))
         assert pairs
-        found.append((fingerprints(cases), pairs, figures))
+        runs.append((digests(phantom), pairs, figures))
         monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
-    assert found[0][:2] == found[1][:2]
-    pd.testing.assert_frame_equal(found[0][2], found[1][2])
+    assert runs[0][:2] == runs[1][:2]
+    pd.testing.assert_frame_equal(runs[0][2], runs[1][2])
     assert contents(tmp_path / "cluster") == contents(tmp_path / "threads")
 
 
@@ -259,20 +259,20 @@ def test_work_for_which_no_worker_has_the_memory_ends_in_one_sentence(on_cluster
     assert list(map_on_all_machines(lambda item: 2 * item, range(3))) == [0, 2, 4]
 
 
-def test_no_scheduler_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_without_a_scheduler_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_PATIENCE", 1)
     monkeypatch.setenv("DASK_SCHEDULER_ADDRESS", "tcp://127.0.0.1:9")
     with pytest.raises(UserError, match=r"^DASK_SCHEDULER_ADDRESS tcp://127\.0\.0\.1:9: no scheduler answers"):
         list(map_on_all_machines(str, range(3)))
 
 
-def test_a_cluster_without_a_worker_is_told(empty: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_cluster_without_a_worker_is_refused(empty: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cluster, "_ARRIVAL", 1)
     with pytest.raises(UserError, match="has no worker"):
         list(map_on_all_machines(str, range(3)))
 
 
-def test_workers_that_all_end_are_told(empty: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_end_of_all_workers_is_an_error(empty: Cluster, monkeypatch: pytest.MonkeyPatch) -> None:
     address, folder, start = empty
     start_workers(start, address, folder)
     results = map_on_all_machines(lambda item: os.getpid() if not item else time.sleep(60), range(3))
@@ -316,7 +316,7 @@ def test_other_versions_are_refused(empty: Cluster, tmp_path: Path) -> None:
     assert f"it has numpy 1.0 instead of {np.__version__}." in refused()
 
 
-def test_a_worker_that_joins_later_is_asked_as_well(empty: Cluster, tmp_path: Path) -> None:
+def test_a_worker_that_joins_later_is_checked_as_well(empty: Cluster, tmp_path: Path) -> None:
     address, folder, start = empty
     start_workers(start, address, folder)
     results = map_on_all_machines(lambda item: time.sleep(0.1), range(1000))
@@ -328,7 +328,7 @@ def test_a_worker_that_joins_later_is_asked_as_well(empty: Cluster, tmp_path: Pa
 
 
 @pytest.mark.parametrize("hidden", ["folder", "file"])
-def test_storage_that_a_worker_does_not_see_is_told(empty: Cluster, tmp_path: Path, hidden: str) -> None:
+def test_storage_that_a_worker_does_not_see_is_refused(empty: Cluster, tmp_path: Path, hidden: str) -> None:
     if attempt(tmp_path, "unshare", "--map-root-user", "--mount", "true").returncode:
         pytest.skip("this machine lets nobody mount a disk: unshare --map-root-user --mount fails")
     address, folder, start = empty
@@ -341,7 +341,7 @@ def test_storage_that_a_worker_does_not_see_is_told(empty: Cluster, tmp_path: Pa
     if hidden == "folder":
         assert f"its {folder} is another folder than the one here" in refused()
     else:
-        with pytest.raises(UserError, match=r"^scans/scan\.png: cannot be read \(No such file.*Told by the worker tcp"):
+        with pytest.raises(UserError, match=r"^scans/scan\.png: cannot be read \(No such file.*On the worker tcp"):
             list(map_on_all_machines(read_grey, [Path("scans/scan.png")]))
 
 
@@ -353,7 +353,7 @@ def start_preparing(folder: Path, phantom: Path, address: str) -> tuple[subproce
     some, and what names them once from then on.
     """
     shutil.copytree(phantom, folder / "data/raw")
-    shutil.copyfile(ROOT / "params.yaml", folder / "params.yaml")
+    write_params(folder)
     table = pd.read_csv(phantom / "cases.csv")
     pd.concat([table] * 100).to_csv(folder / "data/raw/cases.csv", index=False)
     variables = os.environ | {"PYTHONPATH": str(ROOT), "DASK_SCHEDULER_ADDRESS": address}
@@ -383,10 +383,10 @@ def test_a_scheduler_that_goes_leaves_nothing_and_the_next_run_goes_on(
     start_workers(start, address, tmp_path)
     preparing, shorten = start_preparing(tmp_path, running[1] / phantom, address)
     kill(scheduler)
-    _, told = preparing.communicate(timeout=90)
+    _, printed = preparing.communicate(timeout=90)
     assert preparing.returncode == 1
-    assert told.splitlines()[-1].startswith(f"error: the cluster at {address}: the scheduler is gone.")
-    assert "Traceback" not in told
+    assert printed.splitlines()[-1].startswith(f"error: the cluster at {address}: the scheduler is gone.")
+    assert "Traceback" not in printed
     assert_nothing_is_left(tmp_path)
     shorten()
     run(tmp_path, *PREPARE, PYTHONPATH=str(ROOT))
@@ -396,9 +396,9 @@ def test_a_scheduler_that_goes_leaves_nothing_and_the_next_run_goes_on(
 def under_way(address: str) -> int:
     """How many tasks a cluster has, those included that nobody waits for any more."""
     with Client(address, set_as_default=False) as client:
-        known: Any = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
+        tasks: Any = client.run_on_scheduler(lambda dask_scheduler: len(dask_scheduler.tasks))
         executing: Any = client.run(lambda dask_worker: len(dask_worker.state.executing))
-    return known + sum(executing.values())
+    return tasks + sum(executing.values())
 
 
 def test_ctrl_c_leaves_nothing_and_frees_the_workers_for_the_next_run(
@@ -408,8 +408,8 @@ def test_ctrl_c_leaves_nothing_and_frees_the_workers_for_the_next_run(
     start_workers(start, address, folder)
     preparing, shorten = start_preparing(folder, running[1] / phantom, address)
     os.killpg(preparing.pid, signal.SIGINT)
-    _, told = preparing.communicate(timeout=30)
-    assert (preparing.returncode, told.splitlines()[-1]) == (-signal.SIGINT, "KeyboardInterrupt")
+    _, printed = preparing.communicate(timeout=30)
+    assert (preparing.returncode, printed.splitlines()[-1]) == (-signal.SIGINT, "KeyboardInterrupt")
     assert_nothing_is_left(folder)
     shorten()
     run(folder, *PREPARE, PYTHONPATH=str(ROOT), DASK_SCHEDULER_ADDRESS=address)
@@ -440,9 +440,9 @@ def test_segmenting_that_is_stopped_leaves_whole_masks_alone(on_cluster: Path) -
         assert segmenting.poll() is None
         time.sleep(0.01)
     segmenting.send_signal(signal.SIGINT)
-    _, told = segmenting.communicate(timeout=30)
+    _, printed = segmenting.communicate(timeout=30)
     assert segmenting.returncode == 1
-    assert "error: stopped; " in told
+    assert "error: stopped; " in printed
     while under_way(os.environ["DASK_SCHEDULER_ADDRESS"]):
         time.sleep(0.1)
     made = [path.name for path in (on_cluster / "segmented").iterdir()]

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 
 from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.pipeline.files import append, written_aside, written_rows
+from breast_ultrasound.pipeline.files import append, atomic_write, written_rows
 
 
 def test_an_output_appears_whole(tmp_path: Path) -> None:
     target = tmp_path / "new" / "scores.csv"
-    with written_aside(target) as aside:
+    with atomic_write(target) as aside:
         aside.write_text("new")
         assert not target.exists()
     assert [path.name for path in target.parent.iterdir()] == ["scores.csv"]
@@ -20,7 +20,7 @@ def test_a_folder_replaces_the_one_before(tmp_path: Path) -> None:
     target = tmp_path / "raw"
     target.mkdir()
     (target / "old").touch()
-    with written_aside(target) as aside:
+    with atomic_write(target) as aside:
         aside.mkdir()
         (aside / "new").touch()
     assert [path.name for path in target.iterdir()] == ["new"]
@@ -32,7 +32,7 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path, kind: 
     target.write_text("old")
 
     def fail() -> None:
-        with written_aside(target) as aside:
+        with atomic_write(target) as aside:
             aside.mkdir() if kind == "folder" else aside.write_text("half")
             raise RuntimeError
 
@@ -42,9 +42,9 @@ def test_a_failure_leaves_what_was_there_and_nothing_else(tmp_path: Path, kind: 
     assert target.read_text() == "old"
 
 
-def test_a_failing_disk_is_told_with_the_name_of_the_output(tmp_path: Path) -> None:
+def test_the_error_of_a_failing_disk_names_the_output(tmp_path: Path) -> None:
     def fill() -> None:
-        with written_aside(tmp_path / "scores.csv"), Path("/dev/full").open("w") as full:
+        with atomic_write(tmp_path / "scores.csv"), Path("/dev/full").open("w") as full:
             full.write("more than it holds")
 
     with pytest.raises(UserError, match=r"scores\.csv: could not be written .*No space left"):
@@ -60,7 +60,7 @@ def test_rows_written_one_by_one_make_the_file_that_numpy_writes(tmp_path: Path)
     assert (tmp_path / "rows.npy").read_bytes() == (tmp_path / "whole.npy").read_bytes()
 
 
-def test_what_is_appended_stands_at_the_end_and_a_failing_disk_is_told(tmp_path: Path) -> None:
+def test_what_is_appended_stands_at_the_end_and_a_failing_disk_is_an_error(tmp_path: Path) -> None:
     for data in (b"one", b"two"):
         append(tmp_path / "rows", data)
     assert (tmp_path / "rows").read_bytes() == b"onetwo"

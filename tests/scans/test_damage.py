@@ -11,7 +11,7 @@ from pydicom.uid import JPEGBaseline8Bit, JPEGLSLossless, RLELossless
 from scan_files import clip_bytes, dicom_bytes, dicom_object, picture_bytes, regions, saved, scan_image
 
 from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.scans.reading import scan_of
+from breast_ultrasound.scans.reading import read_scan
 
 RNG = np.random.default_rng(0)
 TISSUE = np.clip(scan_image(24, 32) + RNG.normal(0, 9, (24, 32)), 0, 255).astype(np.uint8)
@@ -67,9 +67,9 @@ def damaged(draw: st.DrawFn, content: bytes) -> bytes:
 def test_a_damaged_scan_is_read_or_refused(name: str, data: st.DataObject) -> None:
     content = data.draw(damaged(SCANS[name]))
     try:
-        for frame in scan_of(io.BytesIO(content), name, any_modality=True, most_pixels=10**6).frames:
+        for frame in read_scan(io.BytesIO(content), name, any_modality=True, most_pixels=10**6).frames:
             assert frame.whole.dtype == np.uint8
             assert min(frame.image.shape) > 0
-            assert frame.on_whole(frame.image > 0).shape == frame.whole.shape
+            assert frame.to_whole(frame.image > 0).shape == frame.whole.shape
     except UserError as error:
         assert str(error).startswith(f"{name}: ")

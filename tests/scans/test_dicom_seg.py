@@ -29,10 +29,10 @@ def written(source: Path, masks: dict[int, np.ndarray], **changes: Any) -> Path:
 
 def mask_of(target: Path, frame: int) -> np.ndarray:
     """The mask of a frame of a source with several, as highdicom reads it."""
-    found = hd.seg.segread(target)
-    [origin] = found.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+    segmentation = hd.seg.segread(target)
+    [origin] = segmentation.ReferencedSeriesSequence[0].ReferencedInstanceSequence
     return (
-        found.get_pixels_by_source_frame(
+        segmentation.get_pixels_by_source_frame(
             origin.ReferencedSOPInstanceUID,
             [frame],
             assert_missing_frames_are_empty=True,
@@ -59,27 +59,27 @@ def test_a_mask_whose_pixels_fill_no_whole_bytes_comes_back(tmp_path: Path) -> N
 
 
 def test_the_object_refers_to_its_source_and_says_what_it_shows(source: Path) -> None:
-    found = hd.seg.segread(written(source, {2: LESION}))
+    segmentation = hd.seg.segread(written(source, {2: LESION}))
     origin = pydicom.dcmread(source)
-    assert found.StudyInstanceUID == origin.StudyInstanceUID
-    [series] = found.ReferencedSeriesSequence
+    assert segmentation.StudyInstanceUID == origin.StudyInstanceUID
+    [series] = segmentation.ReferencedSeriesSequence
     assert series.SeriesInstanceUID == origin.SeriesInstanceUID
     [image] = series.ReferencedInstanceSequence
     assert (image.ReferencedSOPClassUID, image.ReferencedSOPInstanceUID) == (origin.SOPClassUID, origin.SOPInstanceUID)
-    [derived] = found.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence
+    [derived] = segmentation.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence
     assert derived.ReferencedFrameNumber == 2
-    assert found.get_segment_description(1).segmented_property_type.meaning == "Lesion"
-    [measures] = found.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    assert segmentation.get_segment_description(1).segmented_property_type.meaning == "Lesion"
+    [measures] = segmentation.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
     assert measures.PixelSpacing == [0.2, 0.1]
 
 
 def test_a_still_image_is_referred_to_without_a_frame_number(tmp_path: Path) -> None:
     source = tmp_path / "still.dcm"
     source.write_bytes(dicom_bytes([scan_image()]))
-    found = hd.seg.segread(written(source, {1: LESION}))
-    [derived] = found.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence
+    segmentation = hd.seg.segread(written(source, {1: LESION}))
+    [derived] = segmentation.PerFrameFunctionalGroupsSequence[0].DerivationImageSequence[0].SourceImageSequence
     assert "ReferencedFrameNumber" not in derived
-    mask = found.get_pixels_by_source_instance([derived.ReferencedSOPInstanceUID], ignore_spatial_locations=True)
+    mask = segmentation.get_pixels_by_source_instance([derived.ReferencedSOPInstanceUID], ignore_spatial_locations=True)
     assert np.array_equal(mask[0, ..., 0] > 0, LESION)
 
 
@@ -103,7 +103,7 @@ def test_nothing_about_the_patient_is_in_it(source: Path) -> None:
     assert not any(planted in content for planted in PLANTED)
 
 
-def test_a_source_without_uids_is_told(tmp_path: Path) -> None:
+def test_a_source_without_uids_is_refused(tmp_path: Path) -> None:
     made = dicom_object([scan_image()])
     del made.StudyInstanceUID
     source = tmp_path / "bare.dcm"
@@ -111,3 +111,13 @@ def test_a_source_without_uids_is_told(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="has no UIDs of its own"):
         written(source, {1: LESION})
     assert [path.name for path in tmp_path.iterdir()] == ["bare.dcm"]
+
+
+def test_the_frames_of_a_source_that_does_not_give_their_number_are_all_there(tmp_path: Path) -> None:
+    made = dicom_object([scan_image()] * 3)
+    del made.NumberOfFrames
+    source = tmp_path / "scan.dcm"
+    source.write_bytes(saved(made))
+    target = written(source, {1: LESION, 2: NONE, 3: np.roll(LESION, 9)})
+    assert pydicom.dcmread(target).NumberOfFrames == 2
+    assert np.array_equal(mask_of(target, 1), LESION)

@@ -29,15 +29,15 @@ LESION = box(slice(20, 40), slice(20, 40))
     [
         (NOTHING, NOTHING, "good"),
         (LESION, LESION, "good"),
-        (LESION, NOTHING, "false alarm"),
-        (NOTHING, LESION, "missed"),
+        (LESION, NOTHING, "false positive"),
+        (NOTHING, LESION, "false negative"),
         (box(slice(20, 40), slice(20, 30)), LESION, "under-segmented"),
         (box(slice(10, 50), slice(10, 50)), LESION, "over-segmented"),
         (box(slice(0, 15), slice(0, 15)), LESION, "displaced"),
         (box(slice(20, 40), slice(22, 32)) | box(slice(50, 60), slice(50, 60)), LESION, "fragmented"),
     ],
 )
-def test_each_kind_is_told(predicted: NDArray[np.bool_], truth: NDArray[np.bool_], expected: str) -> None:
+def test_each_kind_is_named(predicted: NDArray[np.bool_], truth: NDArray[np.bool_], expected: str) -> None:
     assert kind(predicted, truth) == expected
 
 

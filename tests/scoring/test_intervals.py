@@ -7,21 +7,24 @@ from sklearn.metrics import roc_auc_score
 
 from benchmarks.interval_coverage import (
     SHARES,
-    coverage_of_auc,
-    coverage_of_mean,
+    SIZES,
+    area,
+    coverage,
     dice_without_misses,
     new_auc,
     new_score,
+    scored_groups,
     share,
+    two_kinds,
 )
 from breast_ultrasound.scoring.intervals import auc, auc_interval, effective_number, mean_interval, score_interval
 
 
 @given(st.integers(1, 60), st.data())
 def test_a_share_of_single_images_has_the_exact_interval(images: int, data: st.DataObject) -> None:
-    clean = data.draw(st.integers(0, images))
-    found = score_interval(np.repeat([1.0, 0.0], [clean, images - clean]), np.arange(images), 0.95)
-    assert found == pytest.approx(tuple(binomtest(clean, images).proportion_ci(0.95, "exact")))
+    ones = data.draw(st.integers(0, images))
+    interval = score_interval(np.repeat([1.0, 0.0], [ones, images - ones]), np.arange(images), 0.95)
+    assert interval == pytest.approx(tuple(binomtest(ones, images).proportion_ci(0.95, "exact")))
 
 
 def test_where_all_agree_the_interval_keeps_its_width() -> None:
@@ -30,11 +33,11 @@ def test_where_all_agree_the_interval_keeps_its_width() -> None:
     assert score_interval(np.array([0.25]), np.array([7]), 0.95)[1] > 0.9
 
 
-def test_repeats_count_as_one_image() -> None:
-    clean = np.array([1.0, 1.0, 0.0, 1.0, 1.0])
-    once = score_interval(clean, np.arange(5), 0.95)
-    assert score_interval(np.repeat(clean, 6), np.repeat(np.arange(5), 6), 0.95) == pytest.approx(once)
-    # One frame seen often is little more than that frame.
+def test_images_of_a_group_count_as_one_image() -> None:
+    scores = np.array([1.0, 1.0, 0.0, 1.0, 1.0])
+    once = score_interval(scores, np.arange(5), 0.95)
+    assert score_interval(np.repeat(scores, 6), np.repeat(np.arange(5), 6), 0.95) == pytest.approx(once)
+    # Many images of one frame are worth little more than that frame.
     assert effective_number(np.array([0] * 98 + [1, 2])) == pytest.approx(1.04, abs=0.01)
 
 
@@ -72,16 +75,16 @@ def test_undefined_values_are_left_out_and_none_left_is_undefined() -> None:
     assert np.isnan(mean_interval(np.array([np.nan]), np.array([0]), 0.95, least=0)).all()
 
 
-@pytest.mark.parametrize("repeats", ["none", "repeats"])
+@pytest.mark.parametrize("duplicates", SIZES)
 @pytest.mark.parametrize("groups", [4, 27])
 @pytest.mark.parametrize("truth", SHARES)
-def test_the_interval_of_a_share_holds_the_truth_as_often_as_it_says(truth: float, groups: int, repeats: str) -> None:
-    assert coverage_of_mean([new_score], share(truth), truth, groups, repeats, 100)[0] >= 0.92
+def test_the_interval_of_a_share_has_its_nominal_coverage(truth: float, groups: int, duplicates: str) -> None:
+    assert coverage([new_score], scored_groups(share(truth), groups, duplicates), truth, 100)[0] >= 0.92
 
 
-def test_the_intervals_of_dice_and_area_hold_the_truth_as_often_as_they_say() -> None:
-    assert coverage_of_mean([new_score], dice_without_misses, 30 / 32, 10, "repeats", 200)[0] >= 0.91
-    assert coverage_of_auc([new_auc], 3.0, 20, 4, "repeats", 200)[0] >= 0.91
+def test_the_intervals_of_dice_and_area_have_their_nominal_coverage() -> None:
+    assert coverage([new_score], scored_groups(dice_without_misses, 10, "near-duplicates"), 30 / 32, 200)[0] >= 0.91
+    assert coverage([new_auc], two_kinds(3.0, 20, 4, "near-duplicates"), area(3.0), 200)[0] >= 0.91
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.booleans()), min_size=2, max_size=30))

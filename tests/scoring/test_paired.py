@@ -15,7 +15,7 @@ TEST = PairedTest(draws=2000, confidence=0.95, seed=0)
 
 
 def flips(lost: int, gained: int, images: int) -> np.ndarray:
-    """Differences of so many images, some of which flip."""
+    """Return the differences of images of which some flip."""
     return np.repeat([-1.0, 1.0, 0.0], [lost, gained, images - lost - gained])
 
 
@@ -24,9 +24,9 @@ def test_flips_of_single_images_have_the_exact_p_of_mcnemar(lost: int, gained: i
     test = PairedTest(2**20, 0.95, 0) if lost + gained > 10 else TEST
     if lost + gained > 14:
         return
-    found = test.mean(flips(lost, gained, 27), np.arange(27))
-    assert found.p == pytest.approx(binomtest(gained, lost + gained).pvalue if lost + gained else 1)
-    assert found.value == pytest.approx((gained - lost) / 27)
+    result = test.mean(flips(lost, gained, 27), np.arange(27))
+    assert result.p == pytest.approx(binomtest(gained, lost + gained).pvalue if lost + gained else 1)
+    assert result.value == pytest.approx((gained - lost) / 27)
 
 
 @pytest.mark.parametrize(
@@ -40,11 +40,17 @@ def test_flips_of_single_images_have_the_exact_p_of_mcnemar(lost: int, gained: i
     ],
 )
 def test_a_verdict_needs_as_many_changes_as_can_carry_one(lost: int, images: int, p: float, verdict: str) -> None:
-    found = TEST.mean(flips(lost, 0, images), np.arange(images))
-    assert (found.p, found.verdict) == (p, verdict)
+    result = TEST.mean(flips(lost, 0, images), np.arange(images))
+    assert (result.p, result.verdict) == (p, verdict)
 
 
-def test_repeats_that_change_together_are_one_change() -> None:
+@pytest.mark.parametrize("flipped", [1, 3, 8])
+def test_a_difference_of_none_is_the_same_however_many_images_change(flipped: int) -> None:
+    difference = TEST.mean(flips(flipped, flipped, 27), np.arange(27))
+    assert (difference.value, difference.verdict) == (0, "the same")
+
+
+def test_images_of_a_group_that_change_together_are_one_change() -> None:
     groups = np.repeat(np.arange(9), 3)
     assert TEST.mean(flips(6, 0, 27), groups).verdict == "too few changes to tell"
     assert TEST.mean(flips(18, 0, 27), groups).p == 2 / 2**6
@@ -53,12 +59,12 @@ def test_repeats_that_change_together_are_one_change() -> None:
 @given(st.lists(st.tuples(st.floats(-1, 1), st.integers(0, 30)), min_size=1, max_size=60))
 def test_the_interval_leaves_out_0_where_p_is_small_and_nowhere_else(images: list[tuple[float, int]]) -> None:
     differences, groups = (np.array(part) for part in zip(*images, strict=True))
-    found = TEST.mean(differences, groups)
-    assert -1 <= found.low <= found.value <= found.high <= 1
-    assert (found.low > 1e-9 or found.high < -1e-9) <= (found.p <= 0.05)
-    assert (found.p <= 0.05) <= (found.low > -1e-9 or found.high < 1e-9)
+    result = TEST.mean(differences, groups)
+    assert -1 <= result.low <= result.value <= result.high <= 1
+    assert (result.low > 1e-9 or result.high < -1e-9) <= (result.p <= 0.05)
+    assert (result.p <= 0.05) <= (result.low > -1e-9 or result.high < 1e-9)
     back = TEST.mean(-differences, groups)
-    assert (back.low, back.high, back.p) == pytest.approx((-found.high, -found.low, found.p))
+    assert (back.low, back.high, back.p) == pytest.approx((-result.high, -result.low, result.p))
 
 
 def test_a_sample_of_the_swaps_agrees_with_all_of_them() -> None:
@@ -79,28 +85,28 @@ def test_the_areas_are_compared_by_exchanging_ranks_by_groups(images: list[tuple
     first, second, groups = (np.array(part) for part in zip(*images, strict=True))
     positive = np.arange(len(first)) % 2 == 0
     ranks = rankdata(first), rankdata(second)
-    reached = []
+    differences = []
     for swapped in itertools.product((False, True), repeat=4):
         at = np.array(swapped)[groups]
         one, two = np.where(at, ranks[1], ranks[0]), np.where(at, ranks[0], ranks[1])
-        reached.append(abs(auc(two, positive) - auc(one, positive)))
-    found = TEST.auc(first, second, positive, groups)
-    assert found.p == pytest.approx(np.mean(np.array(reached) >= reached[0] - 1e-12))
-    assert found.value == pytest.approx(auc(second, positive) - auc(first, positive))
+        differences.append(abs(auc(two, positive) - auc(one, positive)))
+    result = TEST.auc(first, second, positive, groups)
+    assert result.p == pytest.approx(np.mean(np.array(differences) >= differences[0] - 1e-12))
+    assert result.value == pytest.approx(auc(second, positive) - auc(first, positive))
 
 
 def test_another_scale_of_the_scores_is_no_difference_of_the_areas() -> None:
     rng = np.random.default_rng(0)
     positive = rng.random(120) < 0.7
     scores = rng.normal(size=120) + positive
-    found = TEST.auc(scores, np.exp(scores), positive, np.arange(120))
-    assert (found.value, found.low, found.high, found.p) == (0, 0, 0, 1)
-    # On scales of their own, a better run is told as on the same.
+    result = TEST.auc(scores, np.exp(scores), positive, np.arange(120))
+    assert (result.value, result.low, result.high, result.p) == (0, 0, 0, 1)
+    # A better run is recognised on a scale of its own as well.
     better = np.exp(scores + positive)
     assert TEST.auc(scores, better, positive, np.arange(120)).verdict == "more than noise"
 
 
-def test_a_few_other_scores_are_too_few_to_tell_areas_apart() -> None:
+def test_a_few_changed_scores_are_too_few_for_a_verdict_on_areas() -> None:
     positive = np.arange(40) < 30
     first = np.linspace(0, 1, 40)
     second = np.where(np.arange(40) < 5, 2.0, first)
@@ -109,8 +115,8 @@ def test_a_few_other_scores_are_too_few_to_tell_areas_apart() -> None:
 
 
 @pytest.mark.parametrize("change", NO_DIFFERENCE)
-def test_equal_runs_are_seldom_told_apart(change: str) -> None:
-    assert false_alarms(NO_DIFFERENCE[change], 27, "repeats", 200)[1] <= 0.09
+def test_equal_runs_seldom_differ_by_more_than_noise(change: str) -> None:
+    assert false_alarms(NO_DIFFERENCE[change], 27, "near-duplicates", 200)[1] <= 0.09
 
 
 def test_twenty_thousand_images_take_seconds() -> None:

@@ -53,7 +53,7 @@ def test_surface_distances_agree_with_all_pairs_of_surface_pixels(
 
 
 def surface(mask: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """Coordinates of the mask's pixels with one of four neighbours outside, found one by one."""
+    """Return the coordinates of the pixels of a mask with one of four neighbours outside, one by one."""
     padded = np.pad(mask, 1)
     steps = ((0, 1), (0, -1), (1, 0), (-1, 0))
     edge = [p for p in np.argwhere(padded) if not all(padded[p[0] + dy, p[1] + dx] for dy, dx in steps)]

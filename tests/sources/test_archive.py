@@ -27,7 +27,7 @@ def link(name: str) -> zipfile.ZipInfo:
 
 
 @pytest.mark.parametrize(
-    ("entry", "told"),
+    ("entry", "expected"),
     [
         ("../out.png", "outside"),
         ("a/../../out.png", "outside"),
@@ -37,9 +37,11 @@ def link(name: str) -> zipfile.ZipInfo:
         (link("link.png"), "symbolic link"),
     ],
 )
-def test_an_entry_that_would_land_elsewhere_is_refused(tmp_path: Path, entry: zipfile.ZipInfo | str, told: str) -> None:
+def test_an_entry_that_would_land_elsewhere_is_refused(
+    tmp_path: Path, entry: zipfile.ZipInfo | str, expected: str
+) -> None:
     archive = pack(tmp_path / "a.zip", "fine.png", entry)
-    with pytest.raises(UserError, match=told):
+    with pytest.raises(UserError, match=expected):
         extract(archive, tmp_path / "out", max_gib=1)
     assert not (tmp_path / "out").exists()
 

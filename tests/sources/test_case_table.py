@@ -1,4 +1,4 @@
-"""Case tables: forms that are accepted, and faults that are told."""
+"""Case tables: forms that are accepted, and faults that are listed."""
 
 import json
 import re
@@ -17,10 +17,12 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from scan_files import PLANTED, dicom_bytes, regions, saved, scan_image, with_a_patient
 
-from breast_ultrasound.cases.images import decode, read_grey
+from breast_ultrasound.cases.images import read_grey
+from breast_ultrasound.cases.pictures import decode
 from breast_ultrasound.cases.raw import Case, read_cases, read_merged_mask, write_table
 from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.sources.case_table import copy_table, is_safe
+from breast_ultrasound.sources.case_rows import is_safe
+from breast_ultrasound.sources.case_table import copy_table
 
 HEAD = "image,masks,class,id,patient,mm_per_pixel"
 
@@ -39,9 +41,9 @@ def taken(source: Path, target: Path) -> list[Case]:
 
 def refused(source: Path, target: Path) -> str:
     target.mkdir()
-    with pytest.raises(UserError) as told:
+    with pytest.raises(UserError) as refusal:
         copy_table(source, target)
-    return str(told.value)
+    return str(refusal.value)
 
 
 def shape(top: int, left: int) -> NDArray[np.uint8]:
@@ -64,7 +66,7 @@ def pictures(write: Write, tmp_path: Path) -> Path:
     return tmp_path / "own"
 
 
-def test_images_masks_and_what_is_known_of_them_are_taken_over(pictures: Path, tmp_path: Path) -> None:
+def test_images_masks_and_what_is_recorded_of_them_are_taken_over(pictures: Path, tmp_path: Path) -> None:
     source = table(pictures, "b.png,,normal,,,", "a.png,m/1.png; m/2.png,malignant,left 1,P7,0.08")
     cancer, normal = taken(source, tmp_path / "raw")
     assert (cancer.id, cancer.cls, cancer.patient, cancer.mm_per_pixel) == (
@@ -164,25 +166,25 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("name", FAULTS)
-def test_a_fault_is_told_by_line_number(name: str, pictures: Path, tmp_path: Path) -> None:
+def test_a_fault_is_listed_by_line_number(name: str, pictures: Path, tmp_path: Path) -> None:
     (pictures / "notes.txt").write_text("none")
     shutil.copyfile(pictures / "a.png", pictures / "c.png")
     coco(pictures, [outline(3, 4)])
     line, expected = FAULTS[name]
-    told = refused(table(pictures, "m/1.png,,normal,first,,", line), tmp_path / "raw")
-    assert re.search(rf"faults: 1\nline 3: .*{expected}", told), told
+    message = refused(table(pictures, "m/1.png,,normal,first,,", line), tmp_path / "raw")
+    assert re.search(rf"faults: 1\nline 3: .*{expected}", message), message
 
 
-def test_all_faults_are_told_at_once(pictures: Path, tmp_path: Path) -> None:
+def test_all_faults_are_listed_at_once(pictures: Path, tmp_path: Path) -> None:
     lines = ["a.png,m/8.png;m/9.png,Cyst,a,,x", "b.png,,normal,A,,", "m/../a.png,m/1.png,benign,c,,"]
-    told = refused(table(pictures, *lines), tmp_path / "raw").splitlines()
-    assert [line.split(":")[0] for line in told[1:]] == ["line 2"] * 4 + ["line 3", "line 4"]
-    assert told[5] == "line 3: the id A is already in line 2."
-    assert told[6] == "line 4: the image m/../a.png is already in line 2."
+    message = refused(table(pictures, *lines), tmp_path / "raw").splitlines()
+    assert [line.split(":")[0] for line in message[1:]] == ["line 2"] * 4 + ["line 3", "line 4"]
+    assert message[5] == "line 3: the id A is already in line 2."
+    assert message[6] == "line 4: the image m/../a.png is already in line 2."
 
 
 def square_pixels(*corners: tuple[int, int, int, int], sides: tuple[float, float] = (0.01, 0.01)) -> dict[str, Any]:
-    """Tags that tell a region of tissue, whose pixels have sides in centimetres."""
+    """Tags that record a region of tissue, whose pixels have sides in centimetres."""
     [region] = regions(*corners)
     region.PhysicalDeltaY, region.PhysicalDeltaX = sides
     return {"SequenceOfUltrasoundRegions": [region]}
@@ -204,7 +206,7 @@ def test_of_a_dicom_file_the_region_of_tissue_is_taken_and_its_masks_belong_to_t
 @pytest.mark.parametrize(
     ("sides", "column", "expected"),
     [((0.01, 0.01), "0.07", 0.07), ((0.01, 0.01005), "", 0.10025), ((0.01, 0.02), "", None), ((0.0, 0.01), "", None)],
-    ids=["the table wins", "nearly square", "not square", "not told"],
+    ids=["the table wins", "nearly square", "not square", "not recorded"],
 )
 def test_the_size_of_a_pixel_is_that_of_the_table_or_else_of_a_dicom_file_with_square_ones(
     sides: tuple[float, float], column: str, expected: float | None, tmp_path: Path
@@ -223,7 +225,7 @@ DICOM_FAULTS = {
 
 
 @pytest.mark.parametrize("name", DICOM_FAULTS)
-def test_a_fault_of_a_dicom_file_is_told_by_line_number(
+def test_a_fault_of_a_dicom_file_is_listed_by_line_number(
     name: str, pictures: Path, write: Write, tmp_path: Path
 ) -> None:
     scan = dicom_bytes([scan_image(60, 90)], **square_pixels((10, 5, 69, 44)))
@@ -234,30 +236,30 @@ def test_a_fault_of_a_dicom_file_is_told_by_line_number(
     two[10:20, 20:40] = two[50:55, 20:40] = 255
     write("own/two.png", two)
     line, expected = DICOM_FAULTS[name]
-    told = refused(table(pictures, "a.png,m/1.png,lesion,,,", line), tmp_path / "raw")
-    assert re.search(rf"faults: 1\nline 3: .*{expected}", told), told
+    message = refused(table(pictures, "a.png,m/1.png,lesion,,,", line), tmp_path / "raw")
+    assert re.search(rf"faults: 1\nline 3: .*{expected}", message), message
 
 
-def test_nothing_that_a_dicom_file_says_of_a_patient_is_kept_or_told(
+def test_nothing_that_a_dicom_file_says_of_a_patient_is_kept_or_printed(
     tmp_path: Path, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
     whole = saved(with_a_patient([scan_image()], PixelSpacing=[0.1, 0.1]))
     (tmp_path / "whole.dcm").write_bytes(whole)
     (tmp_path / "broken.dcm").write_bytes(whole[:-100])
     taken(table(tmp_path, "whole.dcm,,normal,,,"), tmp_path / "raw")
-    told = refused(table(tmp_path, "whole.dcm,,normal,,,", "broken.dcm,,normal,,,"), tmp_path / "refused")
+    message = refused(table(tmp_path, "whole.dcm,,normal,,,", "broken.dcm,,normal,,,"), tmp_path / "refused")
     written = [path.read_bytes() for path in (tmp_path / "raw").rglob("*.*")]
     assert len(written) == 3
-    for text in (*written, told.encode(), caplog.text.encode(), "".join(capfd.readouterr()).encode()):
+    for text in (*written, message.encode(), caplog.text.encode(), "".join(capfd.readouterr()).encode()):
         assert not any(planted in text for planted in PLANTED)
 
 
-def test_a_broken_coco_file_is_told_once(pictures: Path, tmp_path: Path) -> None:
+def test_a_broken_coco_file_is_named_once(pictures: Path, tmp_path: Path) -> None:
     (pictures / "outlines.json").write_text('{"images": [], "annotations": [{"image_id": 1, "segmentation": []}]}')
     lines = ["a.png,outlines.json,lesion,,,", "b.png,outlines.json,lesion,,,"]
-    told = refused(table(pictures, *lines), tmp_path / "raw")
-    assert "faults: 1\n" in told
-    assert "line 2: outlines.json: is not a COCO file with outlines: annotations.0.segmentation" in told
+    message = refused(table(pictures, *lines), tmp_path / "raw")
+    assert "faults: 1\n" in message
+    assert "line 2: outlines.json: is not a COCO file with outlines: annotations.0.segmentation" in message
 
 
 @pytest.mark.parametrize(
@@ -265,19 +267,19 @@ def test_a_broken_coco_file_is_told_once(pictures: Path, tmp_path: Path) -> None
     [[[1, 1, 9, 1, 9, 9, 4]], {"size": [40, 60], "counts": [5]}, {"size": [60, 40], "counts": "1"}],
     ids=["an x without its y", "too short", "another size"],
 )
-def test_an_outline_that_cannot_be_drawn_is_told(segmentation: Any, pictures: Path, tmp_path: Path) -> None:
+def test_an_outline_that_cannot_be_drawn_is_named(segmentation: Any, pictures: Path, tmp_path: Path) -> None:
     coco(pictures, segmentation)
     assert "line 2: outlines.json: has " in refused(table(pictures, "a.png,outlines.json,lesion,,,"), tmp_path / "raw")
 
 
-def test_outlines_on_a_grid_of_another_size_are_told(pictures: Path, tmp_path: Path) -> None:
+def test_outlines_on_a_grid_of_another_size_are_named(pictures: Path, tmp_path: Path) -> None:
     coco(pictures, [outline(3, 4)], width=61)
-    told = refused(table(pictures, "a.png,outlines.json,lesion,,,"), tmp_path / "raw")
-    assert "a mask is of 61×40 pixels" in told
+    message = refused(table(pictures, "a.png,outlines.json,lesion,,,"), tmp_path / "raw")
+    assert "a mask is of 61×40 pixels" in message
 
 
 @pytest.mark.parametrize(
-    ("content", "told"),
+    ("content", "expected"),
     [
         (HEAD + "\n", "is empty"),
         ("", "lacks the columns image, masks, class"),
@@ -286,10 +288,10 @@ def test_outlines_on_a_grid_of_another_size_are_told(pictures: Path, tmp_path: P
     ],
     ids=["no line", "nothing", "semicolons", "another encoding"],
 )
-def test_what_is_no_table_is_refused(content: str | bytes, told: str, tmp_path: Path) -> None:
+def test_what_is_no_table_is_refused(content: str | bytes, expected: str, tmp_path: Path) -> None:
     source = tmp_path / "cases.csv"
     source.write_bytes(content.encode() if isinstance(content, str) else content)
-    assert told in refused(source, tmp_path / "raw")
+    assert expected in refused(source, tmp_path / "raw")
 
 
 def test_a_table_as_spreadsheets_write_it_is_taken(

@@ -9,8 +9,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-import yaml
-from conftest import ROOT, MadeOnce
+from conftest import MadeOnce, write_params
 from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from scan_files import picture_bytes, regions, saved, with_a_patient
@@ -113,17 +112,11 @@ def runs(made_once: MadeOnce) -> Path:
     """A folder for each form, in which the stages up to the split were run on a zip of it."""
 
     def make(folder: Path) -> None:
-        values = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-        values["data"] |= {"source": "custom", "archive": "own.zip"}
-        values["prepare"] = {"size": 64}
-        # The images are the same in all forms, and the search for sweeps loads TensorFlow.
-        values["audit"]["sweep"] = None
-        values["split"] = {"folds": 3, "run": [0]}
         for form, write in FORMS.items():
             (folder / form / "own").mkdir(parents=True)
             write(folder / form / "own")
             shutil.make_archive(str(folder / form / "own"), "zip", folder / form / "own")
-            (folder / form / "params.yaml").write_text(yaml.safe_dump(values))
+            write_params(folder / form, data={"sources": ["own.zip"]}, split={"run": [0]})
             with pytest.MonkeyPatch.context() as patch:
                 patch.chdir(folder / form)
                 for stage in (download, prepare, audit, split):

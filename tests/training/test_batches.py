@@ -35,7 +35,7 @@ def test_without_a_seed_all_rows_come_in_order() -> None:
     assert classes.tolist() == [0, 2]
 
 
-def test_a_batch_tells_the_images_from_their_padding() -> None:
+def test_a_batch_separates_the_images_from_their_padding() -> None:
     _, _, content, _ = Batches(prepared(2), np.arange(2), batch=2)[0][0]
     assert content[0, :, :, 0].tolist() == [[0] * 4, [1] * 4, [1] * 4, [0] * 4]
 
@@ -68,7 +68,7 @@ def test_the_next_batch_is_read_before_it_is_asked_for() -> None:
     assert not read[8].is_set()
 
 
-def test_what_was_read_ahead_of_an_epoch_that_broke_off_is_not_shown() -> None:
+def test_what_was_read_ahead_of_an_epoch_that_broke_off_never_comes() -> None:
     batches, fresh = (Batches(prepared(40), np.arange(40), batch=8, seed=1) for _ in range(2))
     batches.start_epoch(0)
     assert len(batches[0][0]) == 4
@@ -85,8 +85,8 @@ def test_tensorflow_gets_the_batches_of_each_epoch_in_a_dataset_that_nothing_tun
     assert len(dataset) == len(batches)
     for number in range(2):
         batches.start_epoch(number)
-        for (told,), (expected,) in zip(dataset, map(batches.__getitem__, range(len(batches))), strict=True):
-            for part, array in zip(told, expected, strict=True):
+        for (batch,), (expected,) in zip(dataset, map(batches.__getitem__, range(len(batches))), strict=True):
+            for part, array in zip(batch, expected, strict=True):
                 np.testing.assert_array_equal(part, array, strict=True)
 
 
@@ -115,7 +115,7 @@ def test_all_processes_together_read_the_batch_and_each_image_counts_once(
     if devices == 1:
         assert len(parts[0][0]) == len(whole[0]) == 1
         return
-    shown, counted = 0, np.zeros(images)
+    images_read, counted = 0, np.zeros(images)
     for index in range(len(whole)):
         expected = whole[index][0][0][:, 0, 0, 0]
         (first, _, weights), *others = [part[index] for part in parts]
@@ -124,7 +124,7 @@ def test_all_processes_together_read_the_batch_and_each_image_counts_once(
         read = np.concatenate([first[0][:, 0, 0, 0], *(other[0][0][:, 0, 0, 0] for other in others)])
         assert np.array_equal(read, np.tile(expected, len(read) // len(expected)))
         np.add.at(counted, read, weights[0])
-        shown += len(read)
-    # Of the mean that Keras takes over all that it was shown, each image is one part.
-    assert counted[counted > 0] / shown == pytest.approx(1 / whole.images_per_epoch)
+        images_read += len(read)
+    # In the mean that Keras takes over all images that it gets, each image is one part.
+    assert counted[counted > 0] / images_read == pytest.approx(1 / whole.images_per_epoch)
     assert np.count_nonzero(counted) == whole.images_per_epoch

@@ -31,10 +31,10 @@ def load(folder: Path, content: bytes, key: str = "key") -> Checkpoint | None:
 
 
 def test_what_is_read_is_what_was_written(stored: bytes, tmp_path: Path) -> None:
-    found = load(tmp_path, stored)
-    assert found
-    assert (found.stopping, found.logs) == (STATE.stopping, STATE.logs)
-    for ours, theirs in ((found.variables, STATE.variables), (found.best_weights, STATE.best_weights)):
+    checkpoint = load(tmp_path, stored)
+    assert checkpoint
+    assert (checkpoint.stopping, checkpoint.logs) == (STATE.stopping, STATE.logs)
+    for ours, theirs in ((checkpoint.variables, STATE.variables), (checkpoint.best_weights, STATE.best_weights)):
         assert all(np.array_equal(a, b) and a.dtype == b.dtype for a, b in zip(ours, theirs, strict=True))
 
 

@@ -3,13 +3,14 @@ from typing import Any
 import keras
 import numpy as np
 import pytest
+from conftest import PARAMS
 from keras import ops
 
-from breast_ultrasound.network.unet import CLASS_LOGITS, LOGITS
+from breast_ultrasound.network.unet import CLASS_OUTPUT, MASK_OUTPUT
 from breast_ultrasound.pipeline.params import load
 from breast_ultrasound.training.losses import BceDice
+from breast_ultrasound.training.settings import Settings
 from breast_ultrasound.training.trainer import Trainer
-from stages.train import Params
 
 RNG = np.random.default_rng(0)
 BATCH = (
@@ -20,45 +21,45 @@ BATCH = (
 )
 
 
-def trainer(outputs: tuple[str, ...] = (LOGITS, CLASS_LOGITS), class_weight: float = 0.5) -> Trainer:
+def trainer(outputs: tuple[str, ...] = (MASK_OUTPUT, CLASS_OUTPUT), class_weight: float = 0.5) -> Trainer:
     """A trainer of a network that takes brightness for lesion."""
     grey = keras.Input((8, 8, 1))
     x = keras.layers.Rescaling(1 / 255)(grey)
-    found = {LOGITS: x - 0.5, CLASS_LOGITS: keras.layers.Dense(3, name=CLASS_LOGITS)(x[:, 0, :3, 0])}
-    network = keras.Model(grey, {name: found[name] for name in outputs})
-    made = Trainer(network, load(Params).augment, class_weight, seed=1)
+    heads = {MASK_OUTPUT: x - 0.5, CLASS_OUTPUT: keras.layers.Dense(3, name=CLASS_OUTPUT)(x[:, 0, :3, 0])}
+    network = keras.Model(grey, {name: heads[name] for name in outputs})
+    made = Trainer(network, load(Settings, PARAMS).augment, class_weight, seed=1)
     made.compile(keras.optimizers.SGD(0.1), jit_compile=False)
     return made
 
 
-def test_the_loss_is_that_of_the_masks_and_the_weighed_cross_entropy_of_the_classes() -> None:
+def test_the_loss_is_that_of_the_masks_and_the_weighted_cross_entropy_of_the_classes() -> None:
     made = trainer(class_weight=0.5)
-    said: dict[str, Any]
-    said, truth = made(BATCH)
-    logits = ops.convert_to_numpy(said[CLASS_LOGITS])
+    outputs: dict[str, Any]
+    outputs, truth = made(BATCH)
+    logits = ops.convert_to_numpy(outputs[CLASS_OUTPUT])
     cross_entropy = np.mean(np.log(np.exp(logits).sum(axis=1)) - logits[range(4), BATCH[3]])
-    masks = float(BceDice()(truth[LOGITS], said[LOGITS]))
-    assert float(made.compute_loss(y_pred=(said, truth))) == pytest.approx(masks + 0.5 * cross_entropy, rel=1e-5)
+    masks = float(BceDice()(truth[MASK_OUTPUT], outputs[MASK_OUTPUT]))
+    assert float(made.compute_loss(y_pred=(outputs, truth))) == pytest.approx(masks + 0.5 * cross_entropy, rel=1e-5)
 
 
 def test_the_classes_are_scored_beside_the_masks() -> None:
     made = trainer()
-    said = ops.convert_to_numpy(made(BATCH)[0][CLASS_LOGITS]).argmax(axis=1)
-    found = made.test_on_batch(BATCH, return_dict=True)
-    assert set(found) == {"loss", "lesion_dice", "class_accuracy"}
-    assert float(found["class_accuracy"]) == pytest.approx((said == BATCH[3]).mean())
+    predicted = ops.convert_to_numpy(made(BATCH)[0][CLASS_OUTPUT]).argmax(axis=1)
+    scored = made.test_on_batch(BATCH, return_dict=True)
+    assert set(scored) == {"loss", "lesion_dice", "class_accuracy"}
+    assert float(scored["class_accuracy"]) == pytest.approx((predicted == BATCH[3]).mean())
 
 
 def test_a_network_without_a_class_head_is_trained_by_its_masks_alone() -> None:
-    made = trainer(outputs=(LOGITS,))
-    said, truth = made(BATCH)
-    assert float(made.compute_loss(y_pred=(said, truth))) == pytest.approx(
-        float(BceDice()(truth[LOGITS], said[LOGITS]))
+    made = trainer(outputs=(MASK_OUTPUT,))
+    outputs, truth = made(BATCH)
+    assert float(made.compute_loss(y_pred=(outputs, truth))) == pytest.approx(
+        float(BceDice()(truth[MASK_OUTPUT], outputs[MASK_OUTPUT]))
     )
     assert set(made.test_on_batch(BATCH, return_dict=True)) == {"loss", "lesion_dice"}
 
 
-def test_weights_weigh_loss_and_scores_alike_also_where_the_class_is_not_told() -> None:
+def test_weights_weigh_loss_and_scores_alike_also_where_the_class_is_unspecified() -> None:
     made = trainer()
     batch = (*BATCH[:3], np.array([0, -1, 2, 1]))
     repeated = tuple(np.concatenate([part, part]) for part in batch)

@@ -1,1 +1,3 @@
-"""`compare`: two runs, image by image."""
+"""`compare`: two runs, image by image. The command line, the runs of two revisions, and the page with their masks.
+What a difference is worth is judged in `scoring`.
+"""

@@ -1,8 +1,7 @@
-"""Runs as Git and DVC keep them: a commit, a branch, a tag, an experiment, or what is checked out."""
+"""Runs as Git and DVC keep them: commits, branches, tags, experiments, and what is checked out."""
 
-import contextlib
 import subprocess
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,13 +10,13 @@ from breast_ultrasound.pipeline.errors import UserError
 
 @dataclass(frozen=True)
 class Revision:
-    """A run by the name that it was asked for; `commit` is None for the working tree."""
+    """A run and the name that the user gave it; `commit` is None for the working tree."""
 
     name: str
     commit: str | None
 
     def read(self, path: Path) -> str:
-        """The text of a file that is kept in Git; UserError where the revision has none."""
+        """Read a text file that Git keeps; UserError where the revision has none."""
         if self.commit is None:
             try:
                 return path.read_text(encoding="utf-8")
@@ -28,16 +27,8 @@ class Revision:
             raise UserError(f"{self.name}: holds no {path}. Name a commit in which the pipeline has been run.")
         return text
 
-    def read_first(self, places: Sequence[Path]) -> str:
-        """The text of the first of these files that the revision has; UserError where it has none."""
-        *earlier, last = places
-        for place in earlier:
-            with contextlib.suppress(UserError):
-                return self.read(place)
-        return self.read(last)
-
     def fetch(self, files: Iterable[Path], folder: Path) -> None:
-        """Copy files and folders that DVC or Git keeps to the same places below `folder`, `*` standing for anything.
+        """Copy files and folders that DVC or Git keeps to the same places below `folder`; `*` stands for anything.
 
         UserError where one is neither in DVC's cache nor in a remote.
         """
@@ -49,10 +40,10 @@ class Revision:
         kept = DVCFileSystem(".", rev=self.commit)
         for pattern in files:
             try:
-                for found in kept.glob(pattern.as_posix()) or [pattern.as_posix()]:
-                    target = folder / found
+                for path in kept.glob(pattern.as_posix()) or [pattern.as_posix()]:
+                    target = folder / path
                     target.parent.mkdir(parents=True, exist_ok=True)
-                    kept.get(found, str(target), recursive=True)
+                    kept.get(path, str(target), recursive=True)
             except (DvcException, DataIndexDirError, OSError) as error:
                 raise UserError(
                     f"{self.name}: its {pattern} is neither in DVC's cache nor in a remote. Check that commit out and "
@@ -61,18 +52,18 @@ class Revision:
 
 
 def find(name: str) -> Revision:
-    """The commit or the experiment of a name; UserError where there is none, or more than one."""
+    """Find the commit or the experiment of a name; UserError where there is none, or more than one."""
     commit = _git("rev-parse", "--quiet", "--verify", "--end-of-options", f"{name}^{{commit}}")
     experiments = (_git("for-each-ref", "--format=%(objectname)", f"refs/exps/*/*/{name}") or "").split()
-    found = [commit.strip()] if commit else experiments
-    if not found:
+    commits = [commit.strip()] if commit else experiments
+    if not commits:
         raise UserError(f"{name}: neither a Git revision nor an experiment (`uv run dvc exp list --all` lists these).")
-    if len(found) > 1:
-        raise UserError(f"{name}: several experiments have this name; give the hash of one: {', '.join(found)}")
-    return Revision(name, found[0])
+    if len(commits) > 1:
+        raise UserError(f"{name}: several experiments have this name; give the hash of one: {', '.join(commits)}")
+    return Revision(name, commits[0])
 
 
 def _git(*arguments: str) -> str | None:
-    """What Git prints, or nothing where it fails."""
+    """Run Git and return what it prints, or None where it fails."""
     done = subprocess.run(["git", *arguments], capture_output=True, check=False)
     return done.stdout.decode("utf-8") if done.returncode == 0 else None

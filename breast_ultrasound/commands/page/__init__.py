@@ -1,1 +1,3 @@
-"""`page`: the network on a page of this machine."""
+"""`page`: a page of this machine alone, on which scans are segmented and looked at.
+`segment` does the same from files to files.
+"""

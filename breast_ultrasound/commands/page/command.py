@@ -1,7 +1,7 @@
 """Serve a page to try the network on: `uv run --extra page page`, then open the address that it prints.
 
-Drop scans on it, DICOM or cine loops; see the contours, the class and the sizes, move the threshold, take masks, COCO
-or findings with you. The page is for this machine alone (127.0.0.1): what is dropped stays in memory until the page
+Drop scans on it, pictures, DICOM or clips; look at the contours, the class and the sizes, move the threshold, download
+masks, COCO or findings. The page is for this machine alone (127.0.0.1): what is dropped stays in memory until the page
 ends, and requests of other sites or under other names are refused. For research, no medical device.
 """
 
@@ -24,7 +24,7 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from breast_ultrasound.commands.page.desk import Desk, Limits, plain, zipped
+from breast_ultrasound.commands.page.desk import Desk, Limits, plain_name, zipped
 from breast_ultrasound.findings.coco import coco
 from breast_ultrasound.findings.table import as_csv, as_json
 from breast_ultrasound.inference.card import INTENDED_USE
@@ -37,7 +37,7 @@ from breast_ultrasound.scans.reading import SUFFIXES
 
 ADDRESS = "127.0.0.1"
 
-# What a browser may do with an answer: keep nothing, guess nothing, tell nobody, show it in no other page.
+# A browser may not store a response, guess its type, report it or embed it in another page.
 _HEADERS = {
     "cache-control": "no-store",
     "cross-origin-resource-policy": "same-origin",
@@ -63,9 +63,10 @@ Keys = Annotated[list[str], Query()]
 
 
 class OnlyThisPage:
-    """Lets through what the page itself asks for: the machine's own name, and no other site as its origin.
+    """Middleware that refuses all requests but those of the page itself.
 
-    The name in `Host` is what keeps sites out that give their own name this machine's address (DNS rebinding).
+    It looks at Host, Origin and Sec-Fetch-Site. Host keeps out sites that point their own name at this machine (DNS
+    rebinding).
     """
 
     def __init__(self, app: ASGIApp, port: int) -> None:
@@ -73,7 +74,7 @@ class OnlyThisPage:
         self.hosts = {f"{name}:{port}" for name in (ADDRESS, "localhost")}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
+        """Handle one request."""
 
         async def with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -81,7 +82,7 @@ class OnlyThisPage:
             await send(message)
 
         if scope["type"] == "http" and not self._is_own(Headers(scope=scope)):
-            refusal = Response("Refused: this page answers to itself alone.\n", status_code=403)
+            refusal = Response("Refused: this page serves itself alone.\n", status_code=403)
             await refusal(scope, receive, with_headers)
         else:
             await self.app(scope, receive, with_headers)
@@ -96,38 +97,38 @@ class OnlyThisPage:
 
 
 def application(desk: Desk, port: int) -> FastAPI:
-    """The page and what it asks for."""
+    """Return the application that serves the page and its requests."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(OnlyThisPage, port=port)
     card = desk.network.card
 
     @app.exception_handler(KeyError)
-    def gone(_request: Request, _error: Exception) -> Response:
+    def report_missing(_request: Request, _error: Exception) -> Response:
         return JSONResponse({"detail": "This scan or frame is not on the page any more."}, 404)
 
     @app.exception_handler(ClientDisconnect)
-    def left(_request: Request, _error: Exception) -> Response:
+    def end_request(_request: Request, _error: Exception) -> Response:
         return Response(status_code=400)
 
     @app.get("/")
-    def show() -> HTMLResponse:
+    def page() -> HTMLResponse:
         nonce = secrets.token_urlsafe(16)
-        page = render(
+        text = render(
             "page.html.j2",
             nonce=nonce,
             colour=PREDICTION,
             intended_use=INTENDED_USE,
             network=card.name,
             data=card.data,
-            threshold=card.fitted.steps.threshold,
+            threshold=card.postprocessing.steps.threshold,
             suffixes=",".join(sorted(SUFFIXES)),
             limits=desk.limits,
         )
-        return HTMLResponse(page, headers={"content-security-policy": _POLICY.format(nonce=nonce)})
+        return HTMLResponse(text, headers={"content-security-policy": _POLICY.format(nonce=nonce)})
 
     @app.post("/scans")
     async def add(request: Request, name: str) -> StreamingResponse:
-        content = await _body(request, plain(name), desk.limits.file)
+        content = await _body(request, plain_name(name), desk.limits.file)
         return StreamingResponse(_lines(desk.add(name, content)), media_type="application/x-ndjson")
 
     @app.delete("/scans/{key}", status_code=204)
@@ -139,20 +140,19 @@ def application(desk: Desk, port: int) -> FastAPI:
         return Response(desk.frame(key, number).picture, media_type="image/png")
 
     @app.get("/scans/{key}/{number}")
-    def found(key: str, number: int, threshold: Threshold) -> dict[str, Any]:
-        frame = desk.frame(key, number)
-        mask = desk.mask(frame, threshold)
-        return {"contour": contour_path(mask), "lesions": [asdict(lesion) for lesion in desk.lesions(frame, mask)]}
+    def contours(key: str, number: int, threshold: Threshold) -> dict[str, Any]:
+        segmented = desk.segmented(desk.frame(key, number), threshold)
+        lesions = [asdict(lesion) for lesion in segmented.lesions]
+        return {"contour": contour_path(segmented.mask), "lesions": lesions}
 
     @app.get("/masks.zip")
     def masks(key: Keys, threshold: Threshold) -> Response:
-        files = ((name, encode(desk.mask(frame, threshold) * np.uint8(255), ".png")) for name, frame in desk.named(key))
+        files = ((name, encode(mask * np.uint8(255), ".png")) for name, mask in desk.masks(key, threshold))
         return _download(zipped(files), "masks.zip", "application/zip")
 
     @app.get("/coco.json")
     def annotations(key: Keys, threshold: Threshold) -> Response:
-        found = coco((name, desk.mask(frame, threshold)) for name, frame in desk.named(key))
-        return _download(json.dumps(found), "coco.json", "application/json")
+        return _download(json.dumps(coco(desk.masks(key, threshold))), "coco.json", "application/json")
 
     @app.get("/findings.csv")
     def table(key: Keys, threshold: Threshold) -> Response:
@@ -165,12 +165,12 @@ def application(desk: Desk, port: int) -> FastAPI:
     return app
 
 
-def _lines(told: Iterator[dict[str, Any]]) -> Iterator[str]:
-    return (json.dumps(line) + "\n" for line in told)
+def _lines(messages: Iterator[dict[str, Any]]) -> Iterator[str]:
+    return (json.dumps(message) + "\n" for message in messages)
 
 
 async def _body(request: Request, name: str, limit: int) -> bytes:
-    """What a request brings, held in memory: forms would be written to a temporary file."""
+    """Read the body of a request into memory, while a form would go to a temporary file."""
     too_large = HTTPException(413, f"{name}: larger than the {limit // 2**20} MB that are taken here.")
     if int(request.headers.get("content-length", 0)) > limit:
         raise too_large
@@ -190,10 +190,8 @@ def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8000, help="port on 127.0.0.1 (%(default)s); 0 takes a free one")
-    parser.add_argument("--model", type=Path, help="exported network (that of the run, or the pretrained one)")
-    parser.add_argument(
-        "--any-modality", action="store_true", help="take DICOM of other modalities than ultrasound, too"
-    )
+    parser.add_argument("--model", type=Path, help="exported network (by default the run's or the pretrained one)")
+    parser.add_argument("--any-modality", action="store_true", help="also take DICOM files that are no ultrasound")
     return parser.parse_args()
 
 
@@ -201,11 +199,11 @@ def parse() -> argparse.Namespace:
 def main() -> None:
     """Serve the page until it is interrupted."""
     arguments = parse()
-    # What is wrong with a file is told once, on the page.
+    # The page reports what is wrong with a file, once.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    path, why = (arguments.model, f"{arguments.model}: as --model says.") if arguments.model else choose()
-    network = open_network(path)
-    print(why)
+    choice = choose(arguments.model)
+    network = open_network(choice.path)
+    print(choice.reason)
     try:
         listening = socket.create_server((ADDRESS, arguments.port))
     except OSError as error:

@@ -1,4 +1,4 @@
-"""What the page holds: scans that were dropped on it, segmented. In memory alone, and gone when the page ends."""
+"""The scans that were dropped on the page, segmented: in memory alone, and gone when the page ends."""
 
 import io
 import itertools
@@ -8,27 +8,27 @@ import unicodedata
 import zipfile
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from breast_ultrasound.answers import answer as answers
-from breast_ultrasound.cases.letterbox import Letterbox
-from breast_ultrasound.findings.lesions import Lesion, find_lesions
-from breast_ultrasound.findings.table import Answer, Row, rows_of
-from breast_ultrasound.inference.exported import Network
+from breast_ultrasound.commands.segment.jobs import Job
+from breast_ultrasound.findings.segmented import Segmented
+from breast_ultrasound.findings.table import Row, finding_rows
+from breast_ultrasound.inference.exported import ExportedNetwork
+from breast_ultrasound.inference.output import Output
+from breast_ultrasound.inference.segmentation import compute_output, interpret
 from breast_ultrasound.pages.overlay import encode
-from breast_ultrasound.pipeline.arrays import Grey, Mask
+from breast_ultrasound.pipeline.arrays import Mask
 from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.scans.reading import scan_of
+from breast_ultrasound.scans.reading import read_scan
 from breast_ultrasound.scans.scan import Frame
 
 
 @dataclass(frozen=True)
 class Limits:
-    """What is taken: bytes of a file, pixels of a frame, frames of a scan, and bytes of all that is held."""
+    """What the page takes: bytes of a file, pixels of a frame, frames of a scan, and bytes of all that it holds."""
 
     file: int = 300 * 2**20
     pixels: int = 4096 * 4096
@@ -37,70 +37,59 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Seen:
-    """A frame that was segmented, as small as it can be held.
-
-    `picture` is the whole frame as PNG, `frame` the same without its pixels, `square` the lesion probability on the
-    network's grid, and `classes` the probability of each class, [0] without a class head.
-    """
+class HeldFrame:
+    """A frame and the network's output for it: the pixels as PNG in `picture`, and `frame` without them."""
 
     picture: bytes
     frame: Frame
-    square: Grey
-    classes: NDArray[np.float32]
-
-    @property
-    def probability(self) -> Grey:
-        """The lesion probability of the part that was segmented, uint8 of its shape."""
-        region = self.frame.region
-        return Letterbox.fit(region.height, region.width, len(self.square)).image_out(self.square)
+    output: Output
 
     @property
     def weight(self) -> int:
-        """Bytes that it takes."""
-        return len(self.picture) + self.square.nbytes
+        """Return the bytes that it takes."""
+        return len(self.picture) + self.output.probability.nbytes
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldScan:
     """A scan on the page."""
 
     name: str
     moves: bool
-    frames: list[Seen] = field(default_factory=list)
+    frames: list[HeldFrame] = field(default_factory=list)
 
 
 class Desk:
-    """The scans on the page by their keys, which nobody can guess. May be used from several threads."""
+    """The scans on the page by their keys, which nobody can guess; several threads may use it at once."""
 
-    def __init__(self, network: Network, limits: Limits, any_modality: bool) -> None:
+    def __init__(self, network: ExportedNetwork, limits: Limits, any_modality: bool) -> None:
         self.network = network
         self.limits = limits
         self.any_modality = any_modality
-        self._scans: dict[str, Held] = {}
+        self._scans: dict[str, HeldScan] = {}
         self._one_at_a_time = threading.Lock()
 
     def add(self, name: str, content: bytes) -> Iterator[dict[str, Any]]:
-        """Segment a file frame by frame, telling what was found: `key`, `name` and `length` first, then each frame.
+        """Segment a file frame by frame; yield its `key`, `name` and `length`, then a line for each frame.
 
-        A last line holds `error`, where the file or what follows in it cannot be read; the frames before it stay.
+        If the file or a frame cannot be read, the last line holds the `error`; the frames before it stay.
         """
-        told = plain(name)
+        name = plain_name(name)
         try:
-            scan = scan_of(io.BytesIO(content), told, self.any_modality, self.limits.pixels)
-            held = Held(told, moves=scan.length > 1)
+            scan = read_scan(io.BytesIO(content), name, self.any_modality, self.limits.pixels)
+            held = HeldScan(name, scan.moves)
             key = ""
             for frame in self._each(scan.frames):
                 if not key:
                     key = secrets.token_urlsafe(16)
                     self._scans[key] = held
-                    yield {"key": key, "name": told, "length": min(scan.length, self.limits.frames)}
+                    yield {"key": key, "name": name, "length": min(scan.length, self.limits.frames)}
                 if len(held.frames) == self.limits.frames:
-                    raise UserError(f"{told}: only its first {self.limits.frames:,} frames are taken here.")
-                seen = self._segmented(frame)
-                self._check_room(told, seen)
-                held.frames.append(seen)
-                yield self._line(seen)
+                    raise UserError(f"{name}: only its first {self.limits.frames:,} frames are taken here.")
+                held_frame = hold(frame, compute_output(frame, self.network))
+                self._check_room(name, held_frame)
+                held.frames.append(held_frame)
+                yield self._line(held_frame)
         except UserError as error:
             yield {"error": str(error)}
 
@@ -112,47 +101,35 @@ class Desk:
                 return
             yield frame
 
-    def _segmented(self, frame: Frame) -> Seen:
-        box = Letterbox.fit(*frame.image.shape, size=self.network.card.size)
-        square, classes = self.network.predict(box.image_in(frame.image))
-        picture = encode(frame.whole, ".png")
-        return Seen(picture, replace(frame, whole=np.broadcast_to(np.uint8(0), frame.whole.shape)), square, classes)
-
-    def _check_room(self, name: str, seen: Seen) -> None:
+    def _check_room(self, name: str, added: HeldFrame) -> None:
         held = sum(frame.weight for scan in list(self._scans.values()) for frame in scan.frames)
-        if held + seen.weight > self.limits.held:
+        if held + added.weight > self.limits.held:
             raise UserError(f"{name}: the page holds as much as it may. Remove some scans first.")
 
-    def _line(self, seen: Seen) -> dict[str, Any]:
-        height, width = seen.frame.whole.shape
-        return {"number": seen.frame.number, "height": height, "width": width, "classes": self.classes(seen)}
+    def _line(self, held: HeldFrame) -> dict[str, Any]:
+        height, width = held.frame.whole.shape
+        classes = zip(self.network.card.classes, map(float, held.output.class_probabilities), strict=True)
+        return {"number": held.frame.number, "height": height, "width": width, "classes": dict(classes)}
 
     def remove(self, key: str) -> None:
-        """Forget a scan; one that is not there is no error."""
+        """Forget a scan, if it is there."""
         self._scans.pop(key, None)
 
-    def frame(self, key: str, number: int) -> Seen:
-        """A frame of a scan, counted from 1; KeyError where it is not there."""
+    def frame(self, key: str, number: int) -> HeldFrame:
+        """Return a frame of a scan, counted from 1; KeyError if it is missing."""
         frames = self._scans[key].frames
         if not 1 <= number <= len(frames):
             raise KeyError(number)
         return frames[number - 1]
 
-    def mask(self, seen: Seen, threshold: float) -> Mask:
-        """The mask of the whole frame at a threshold; the other steps are as they were fitted."""
-        return seen.frame.on_whole(self._judged(seen, threshold).mask)
+    def segmented(self, held: HeldFrame, threshold: float) -> Segmented:
+        """Return a frame segmented at a threshold; the other steps of post-processing are as they were fitted."""
+        fitted = self.network.card.postprocessing
+        postprocessing = replace(fitted, steps=replace(fitted.steps, threshold=threshold))
+        return interpret(held.frame, held.output, postprocessing)
 
-    def _judged(self, seen: Seen, threshold: float) -> answers.Answer:
-        fitted = self.network.card.fitted
-        at_threshold = replace(fitted, steps=replace(fitted.steps, threshold=threshold))
-        return at_threshold.judge(seen.probability, seen.classes)
-
-    def lesions(self, seen: Seen, mask: Mask) -> list[Lesion]:
-        """The lesions of a frame's mask."""
-        return find_lesions(mask, seen.frame.on_whole(seen.probability), seen.frame.mm_per_pixel)
-
-    def named(self, keys: Iterable[str]) -> Iterator[tuple[str, Seen]]:
-        """The frames of scans, each with the name of its mask's file; of equal names the later ones are numbered."""
+    def named(self, keys: Iterable[str]) -> Iterator[tuple[str, str, HeldFrame]]:
+        """Yield the frames of scans, each with the names of its scan and its mask; equal names get a number."""
         taken: set[str] = set()
         for key in keys:
             scan = self._scans[key]
@@ -162,35 +139,43 @@ class Desk:
                     break
                 free = f"{stem} ({number})"
             taken.add(free)
-            for seen in scan.frames:
-                yield f"{free}/{seen.frame.number:04}.png" if scan.moves else f"{free}.png", seen
+            job = Job(Path(scan.name), Path(f"{free}.png"))
+            for held in scan.frames:
+                mask = job.frame_mask(held.frame.number) if scan.moves else job.mask
+                yield scan.name, mask.as_posix(), held
+
+    def masks(self, keys: Iterable[str], threshold: float) -> Iterator[tuple[str, Mask]]:
+        """Yield the masks of scans at a threshold, each with its name."""
+        return ((mask, self.segmented(held, threshold).mask) for _, mask, held in self.named(keys))
 
     def rows(self, keys: Iterable[str], threshold: float) -> list[Row]:
-        """The findings of scans, a row a lesion and one for each frame without any."""
-        rows = []
-        for name, seen in self.named(keys):
-            height, width = seen.frame.whole.shape
-            where = {"image": name, "frame": seen.frame.number, "height": height, "width": width}
-            judged = self._judged(seen, threshold)
-            lesions = self.lesions(seen, seen.frame.on_whole(judged.mask))
-            answer = Answer(lesions, int(seen.square.max()) / 255, self.classes(seen), judged.dice)
-            rows += rows_of(where, answer, self.network.sha256)
-        return rows
-
-    def classes(self, seen: Seen) -> dict[str, float]:
-        """The probability of each class; none without a class head."""
-        return dict(zip(self.network.card.classes, map(float, seen.classes), strict=True))
+        """Return the findings of scans, as `segment` writes them."""
+        return [
+            row
+            for scan, mask, held in self.named(keys)
+            for row in finding_rows(scan, mask, self.segmented(held, threshold), self.network.sha256)
+        ]
 
 
-def plain(name: str) -> str:
-    """The last part of a file's name without what could break a line or leave a folder."""
+def hold(frame: Frame, output: Output) -> HeldFrame:
+    """Return a segmented frame as small as it can be held."""
+    without_pixels = replace(frame, whole=np.broadcast_to(np.uint8(0), frame.whole.shape))
+    return HeldFrame(encode(frame.whole, ".png"), without_pixels, output)
+
+
+def plain_name(name: str) -> str:
+    """Return the last part of a file's name, without characters that break a line or leave a folder.
+
+    >>> plain_name("..\\\\a\\nb.png"), plain_name("")
+    ('a b.png', 'scan')
+    """
     last = PurePosixPath(name.replace("\\", "/")).name
-    shown = "".join(" " if unicodedata.category(letter).startswith("C") else letter for letter in last)
-    return shown.strip().lstrip(".")[:200] or "scan"
+    printable = "".join(" " if unicodedata.category(letter).startswith("C") else letter for letter in last)
+    return printable.strip().lstrip(".")[:200] or "scan"
 
 
 def zipped(files: Iterable[tuple[str, bytes]]) -> bytes:
-    """Files by name as one zip archive."""
+    """Return files by name as one zip archive."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         for name, data in files:

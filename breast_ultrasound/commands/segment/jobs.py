@@ -1,20 +1,20 @@
-"""The jobs of the command `segment`: which scans, and where what is made of each goes."""
+"""The jobs of the command `segment`: its scans, and where the files of each go."""
 
 import re
 import shutil
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.pipeline.litter import is_litter
-from breast_ultrasound.scans.reading import is_scan
+from breast_ultrasound.scans.folders import is_below, list_scans
+from breast_ultrasound.scans.reading import name_without_suffix
 
-# What the folder of the masks of a scan of several frames ends in.
+# Ends the name of the folder that holds the masks of a clip.
 FRAMES = "_frames"
 
-# What a DICOM Segmentation ends in.
+# Ends the name of a DICOM Segmentation.
 SEG = "_seg.dcm"
 
 _MASK_STEM = re.compile(r".*_mask(_\d+)?")
@@ -22,84 +22,100 @@ _MASK_STEM = re.compile(r".*_mask(_\d+)?")
 
 @dataclass(frozen=True)
 class Job:
-    """A scan to segment and where its mask goes."""
+    """A scan to segment and the path of its mask, beside which all else is written. A clip is a scan of frames."""
 
     scan: Path
     mask: Path
 
     @property
     def overlay(self) -> Path:
-        """Where the overlay of a picture goes."""
+        """Return the path of a still's overlay."""
         return self.mask.with_name(f"{self.mask.stem}_overlay.png")
 
     @property
     def frames(self) -> Path:
-        """The folder for the masks of a scan of several frames."""
+        """Return the folder of a clip's masks."""
         return self.mask.with_name(f"{self.mask.stem}{FRAMES}")
+
+    def frame_mask(self, number: int) -> Path:
+        """Return the path of the mask of a clip's frame, counted from 1."""
+        return self.frames / f"{number:05}.png"
 
     @property
     def video(self) -> Path:
-        """Where the overlay of a scan of several frames goes."""
+        """Return the path of a clip's overlay."""
         return self.mask.with_name(f"{self.mask.stem}_overlay.mp4")
 
     @property
     def segmentation(self) -> Path:
-        """Where the DICOM Segmentation goes."""
+        """Return the path of the DICOM Segmentation."""
         return self.mask.with_name(f"{self.mask.stem}{SEG}")
 
     @property
     def outputs(self) -> tuple[Path, ...]:
-        """All that it may write."""
+        """Return all that the job may write."""
         return self.mask, self.frames, self.overlay, self.video, self.segmentation
 
     def below(self, output: Path, folder: Path) -> "Job":
-        """The same job written to another folder than `output`."""
+        """Return the same job with another folder than `output`."""
         return replace(self, mask=folder / self.mask.relative_to(output))
 
     @property
     def is_done(self) -> bool:
-        """Whether its mask is there, or its frames' masks are."""
+        """Return whether the mask, or the folder of a clip's masks, exists."""
         return self.mask.exists() or self.frames.exists()
 
 
 def plan_jobs(inputs: Iterable[Path], output: Path) -> list[Job]:
-    """A job for each file, and for each scan in each folder, whose structure is kept.
+    """Return a job for each file, and for each scan in each folder, whose structure is kept.
 
-    UserError where an input doesn't exist, a folder holds no scan, two masks would have the same name, or an output
-    that of an input.
+    UserError if an input is missing, a folder holds no scan, two masks would have one name, or an output would
+    overwrite an input.
     """
     jobs = []
     for path in inputs:
         if path.is_dir():
-            found = find_scans(path, output)
-            jobs += [Job(file, output / file.relative_to(path).with_suffix(".png")) for file in found]
-        elif path.is_file():
-            jobs.append(Job(path, output / f"{path.stem}.png"))
+            scans = find_scans(path, output)
+            jobs += [Job(scan, _mask_path(output / scan.relative_to(path))) for scan in scans]
+        elif path.exists():
+            jobs.append(Job(path, _mask_path(output / path.name)))
         else:
             raise UserError(f"{path}: does not exist.")
+    jobs = _distinct(jobs)
     _check_targets(jobs)
     return jobs
 
 
-def find_scans(folder: Path, output: Path) -> list[Path]:
-    """The scans in a folder and below, sorted; masks of a release, litter and an output folder in it are let be.
+def _mask_path(scan: Path) -> Path:
+    return scan.with_name(f"{name_without_suffix(scan)}.png")
 
-    UserError where there is none.
+
+def find_scans(folder: Path, output: Path) -> list[Path]:
+    """Return the scans in a folder and below, sorted; masks of a release, system files and `output` are left out.
+
+    UserError if there is no scan. DICOM objects without pixels are counted, not returned.
     """
-    made = output.resolve()
-    own = {made} if folder.resolve() in made.parents else set()
-    found = sorted(
-        file
-        for file in folder.rglob("*")
-        if file.is_file()
-        and not _MASK_STEM.fullmatch(file.stem)
-        and not is_litter(file, folder)
-        and own.isdisjoint(file.resolve().parents)
-        and is_scan(file)
-    )
-    if not found:
+    listing = list_scans(folder, left_out=output if is_below(output, folder) else None)
+    if listing.without_pixels:
+        print(f"{folder}: DICOM objects without pixels, such as reports, are left out: {len(listing.without_pixels)}")
+    scans = [scan for scan in listing.scans if not _MASK_STEM.fullmatch(scan.stem)]
+    if not scans:
         raise UserError(f"{folder}: holds no image, DICOM file or clip.")
-    return found
+    return scans
+
+
+def _distinct(jobs: list[Job]) -> list[Job]:
+    """Return the jobs with masks of different names: where two are the same, the suffix of the scan is added, and where
+    they still are, the folder of the scan.
+    """
+    names: tuple[Callable[[Job], Path], ...] = (
+        lambda job: job.mask.with_name(f"{job.scan.name}.png"),
+        lambda job: job.mask.parent / job.scan.absolute().parent.name / job.mask.name,
+    )
+    for name in names:
+        counts = Counter(job.mask for job in jobs)
+        jobs = [replace(job, mask=name(job)) if counts[job.mask] > 1 else job for job in jobs]
+    return jobs
 
 
 def _check_targets(jobs: list[Job]) -> None:
@@ -115,7 +131,7 @@ def _check_targets(jobs: list[Job]) -> None:
 
 
 def clear(job: Job) -> None:
-    """Remove what an earlier run left of a job, so that no picture ever lies beside the mask of another run."""
+    """Remove the files of a job that an earlier run left, so that no overlay lies beside the mask of another run."""
     for path in job.outputs:
         if path.is_dir():
             shutil.rmtree(path)

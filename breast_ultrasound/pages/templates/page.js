@@ -3,14 +3,14 @@ const MOST_ROWS = 20;
 const scans = [];
 let current = null;
 let frame = 1;
-let asked = 0;
+let requests = 0;
 
 const threshold = () => part("threshold").value;
 const percent = (share) => `${Math.round(100 * share)}%`;
 
-function tell(text) { part("status").textContent = text; }
+function announce(text) { part("status").textContent = text; }
 
-function complain(text) {
+function report(text) {
   const item = document.createElement("li");
   const close = document.createElement("button");
   close.textContent = "×";
@@ -20,31 +20,31 @@ function complain(text) {
   part("errors").append(item);
 }
 
-// ── Scans in ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Scans sent ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 let queue = Promise.resolve();
 
 function take(files) {
-  for (const file of files) queue = queue.then(() => send(file)).catch(() => complain(`${file.name}: the page no longer answers. Start it again.`));
+  for (const file of files) queue = queue.then(() => send(file)).catch(() => report(`${file.name}: the page no longer answers. Start it again.`));
 }
 
 async function send(file) {
-  tell(`${file.name}: reading …`);
-  const answer = await fetch(`/scans?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
-  if (!answer.ok) {
-    complain((await answer.json()).detail);
-    return tell("");
+  announce(`${file.name}: reading …`);
+  const response = await fetch(`/scans?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
+  if (!response.ok) {
+    report((await response.json()).detail);
+    return announce("");
   }
   let scan = null;
-  for await (const line of lines(answer.body)) {
-    if (line.error) complain(line.error);
+  for await (const line of lines(response.body)) {
+    if (line.error) report(line.error);
     else if (line.key) scan = line;
     else {
       add(scan, line);
-      if (scan.length > 1) tell(`${scan.name}: frame ${scan.frames.length} of ${scan.length}`);
+      if (scan.length > 1) announce(`${scan.name}: frame ${scan.frames.length} of ${scan.length}`);
     }
   }
-  tell("");
+  announce("");
 }
 
 async function* lines(body) {
@@ -62,15 +62,15 @@ async function* chunks(stream) {
   for (let read = await reader.read(); !read.done; read = await reader.read()) yield read.value;
 }
 
-function add(scan, found) {
+function add(scan, added) {
   if (!scan.frames) {
     scan.frames = [];
     scans.push(scan);
     list(scan);
-    scan.frames.push(found);
+    scan.frames.push(added);
     return show(scan, 1);
   }
-  scan.frames.push(found);
+  scan.frames.push(added);
   if (scan === current) update();
 }
 
@@ -93,7 +93,7 @@ async function remove() {
   part("desk").hidden = true;
 }
 
-// ── What is shown ────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Scan on display ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 function show(scan, number) {
   current = scan;
@@ -106,7 +106,7 @@ function show(scan, number) {
   draw();
 }
 
-// Never a contour or a size of another frame beside a picture.
+// Clears the contour and the sizes of the frame before.
 function turn() {
   const address = `/scans/${current.key}/${frame}.png`;
   if (part("picture").src.endsWith(address)) return;
@@ -116,30 +116,30 @@ function turn() {
   part("lesions").replaceChildren();
 }
 
-// The parts that need no answer.
+// Fills what needs no request.
 function update() {
-  const found = current.frames[frame - 1];
+  const { classes } = current.frames[frame - 1];
   part("name").textContent = current.name;
   part("paging").hidden = current.length < 2;
   part("frame").max = current.frames.length;
   part("frame").value = frame;
-  part("frame-shown").value = `${frame} of ${current.frames.length}`;
-  part("threshold-shown").value = Number(threshold()).toFixed(2);
-  const classes = Object.entries(found.classes).map(([name, share]) => `${name} ${percent(share)}`).join(", ");
-  part("caption").textContent = classes ? `What the network takes the image for: ${classes}` : "";
+  part("frame-value").value = `${frame} of ${current.frames.length}`;
+  part("threshold-value").value = Number(threshold()).toFixed(2);
+  const shares = Object.entries(classes).map(([name, share]) => `${name} ${percent(share)}`).join(", ");
+  part("caption").textContent = shares ? `Class by the network: ${shares}` : "";
   const query = new URLSearchParams([...scans.map((scan) => ["key", scan.key]), ["threshold", threshold()]]);
   for (const link of document.querySelectorAll("#downloads a")) link.href = `/${link.dataset.what}?${query}`;
 }
 
 async function draw() {
-  const question = ++asked;
+  const request = ++requests;
   const { key } = current;
-  const found = current.frames[frame - 1];
-  const answer = await fetch(`/scans/${key}/${frame}?threshold=${threshold()}`);
-  if (question !== asked || !answer.ok) return;
-  const { contour, lesions } = await answer.json();
+  const { width, height } = current.frames[frame - 1];
+  const response = await fetch(`/scans/${key}/${frame}?threshold=${threshold()}`);
+  if (request !== requests || !response.ok) return;
+  const { contour, lesions } = await response.json();
   part("picture").alt = `${current.name}, frame ${frame}: ${lesions.length} lesions`;
-  part("drawing").setAttribute("viewBox", `0 0 ${found.width} ${found.height}`);
+  part("drawing").setAttribute("viewBox", `0 0 ${width} ${height}`);
   part("outline").setAttribute("d", contour);
   const count = lesions.length > MOST_ROWS ? `The ${MOST_ROWS} largest of ${lesions.length} lesions.` : "";
   part("summary").textContent = lesions.length ? count : "No lesion at this threshold.";
@@ -147,7 +147,7 @@ async function draw() {
   part("desk").dataset.drawn = `${key} ${frame} ${threshold()}`;
 }
 
-// Millimetres where they are known.
+// In millimetres where the scan states its scale.
 const length = (mm, pixels) => (mm === null ? `${pixels.toFixed(0)} px` : `${mm.toFixed(1)} mm`);
 const area = (mm2, pixels) => (mm2 === null ? `${pixels} px` : `${mm2.toFixed(1)} mm²`);
 
@@ -189,13 +189,13 @@ async function copy() {
   const made = new Promise((done) => canvas.toBlob(done, "image/png"));
   try {
     await navigator.clipboard.write([new ClipboardItem({ "image/png": made })]);
-    tell("The picture is on the clipboard.");
+    announce("The picture is on the clipboard.");
   } catch {
-    complain("This browser gave no access to the clipboard.");
+    report("This browser gave no access to the clipboard.");
   }
 }
 
-// ── Hands ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+// ── Controls ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 part("files").onchange = () => { take([...part("files").files]); part("files").value = ""; };
 part("frame").oninput = () => show(current, Number(part("frame").value));

@@ -1,0 +1,95 @@
+"""What two runs differ in, read from the files that Git keeps of them."""
+
+import contextlib
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from breast_ultrasound.cases.folds import GROUPS
+from breast_ultrasound.commands.compare.revisions import Revision
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.pipeline.tables import read_table
+from breast_ultrasound.scoring import external
+from breast_ultrasound.scoring.comparison import SUBSETS, Change, changes, most_changed, pair
+from breast_ultrasound.scoring.figures import FIGURES, PER_IMAGE
+from breast_ultrasound.scoring.paired import PairedTest
+
+# What earlier commits call the columns of scores, and kinds of error.
+_EARLIER_COLUMNS = {"stage": "postprocessing", "expected_dice": "predicted_dice"}
+_EARLIER_KINDS = {"missed": "false negative", "false alarm": "false positive"}
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What two runs differ in: the figures of each subset, and the test images that gained and lost most Dice.
+
+    `images` is the number of test images. `several_patients` counts, by the name of the run, the images of frames that
+    are filed under several patients.
+    """
+
+    first: Revision
+    second: Revision
+    changes: dict[str, list[Change]]
+    images: int
+    gained: pd.DataFrame
+    lost: pd.DataFrame
+    several_patients: dict[str, int]
+
+
+def compare(first: Revision, second: Revision, test: PairedTest, listed: int) -> Comparison:
+    """Compare two revisions, and list at most `listed` images each that gained and that lost.
+
+    UserError where one lacks its scores, or where images, grids, true masks or scoring rules differ.
+    """
+    try:
+        versions = [read_scoring_rules(revision) for revision in (first, second)]
+        if versions[0] != versions[1]:
+            raise UserError(
+                f"they were scored by versions {versions[0]} and {versions[1]} of the scoring rules. "
+                "Run `uv run dvc repro` with the same version for both."
+            )
+        one, two = (read_scores(revision) for revision in (first, second))
+        sets = sorted({*one} & {*two} - {*SUBSETS})
+        paired = {subset: pair(one[subset], two[subset], subset) for subset in (*SUBSETS, *sets)}
+    except UserError as error:
+        raise UserError(f"{first.name} and {second.name} cannot be compared: {error}") from error
+    gained, lost = most_changed(paired["test"], listed)
+    return Comparison(
+        first=first,
+        second=second,
+        changes={subset: changes(both, test) for subset, both in paired.items()},
+        images=len(paired["test"]),
+        gained=gained,
+        lost=lost,
+        several_patients={revision.name: count_several_patients(revision) for revision in (first, second)},
+    )
+
+
+def read_scoring_rules(revision: Revision) -> int:
+    """Read the version of the rules that a run was scored by; earlier runs, which do not record it, have the first."""
+    return json.loads(revision.read(FIGURES)).get("scoring rules", 1)
+
+
+def read_scores(revision: Revision) -> dict[str, pd.DataFrame]:
+    """Read by subset the scores of the validation and test images of a run, and of its external test sets, if any.
+
+    The tables of external sets have no column `fold`. UserError where the run has no scores.
+    """
+    tables = [_read_table(revision, PER_IMAGE)]
+    with contextlib.suppress(UserError):
+        tables.append(_read_table(revision, external.PER_IMAGE))
+    return {str(subset): rows for table in tables for subset, rows in table.groupby("subset")}
+
+
+def count_several_patients(revision: Revision) -> int:
+    """Count the images of frames that are filed under several patients; 0 where no patient was recorded."""
+    groups = read_table(io.StringIO(revision.read(GROUPS)))
+    return int(groups["several_patients"].sum()) if "several_patients" in groups else 0
+
+
+def _read_table(revision: Revision, path: Path) -> pd.DataFrame:
+    table = read_table(io.StringIO(revision.read(path))).rename(columns=_EARLIER_COLUMNS)
+    return table.replace({"kind": _EARLIER_KINDS})

@@ -1,0 +1,152 @@
+"""Read the rows of a case table (sources/case_table.py), and check their text."""
+
+import csv
+import math
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeAlias
+
+from breast_ultrasound.cases.classes import LABELS
+from breast_ultrasound.cases.raw import SEPARATOR, Case, image_file, mask_file
+from breast_ultrasound.pipeline.errors import UserError
+
+# A line of the table, and what is wrong there.
+Problem: TypeAlias = tuple[int, str]
+
+REQUIRED = ("image", "masks", "class")
+OPTIONAL = ("id", "source", "patient", "device", "birads", "mm_per_pixel")
+
+# What every file system, shell and page takes as part of a file's name.
+_ID = re.compile(r"\w([\w .()+-]{0,98}[\w)])?")
+_RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of a table, as it stands there; `root` is the folder of the table, `line` counts from 1."""
+
+    root: Path
+    line: int
+    image: PurePosixPath
+    masks: tuple[PurePosixPath, ...]
+    cls: str
+    id: str
+    source: str
+    patient: str
+    device: str
+    birads: str
+    mm_per_pixel: str
+    surplus: bool
+
+    def case(self, folder: Path, masks: int, mm_per_pixel: float | None) -> Case:
+        """Return the case of the row below `folder`, with so many masks; `mm_per_pixel` is what the image records."""
+        return Case(
+            id=self.id,
+            cls=self.cls,
+            image=image_file(folder, self.cls, self.id),
+            masks=tuple(mask_file(folder, self.cls, self.id, number) for number in range(masks)),
+            patient=self.patient,
+            mm_per_pixel=float(self.mm_per_pixel) if self.mm_per_pixel else mm_per_pixel,
+            source=self.source,
+            device=self.device,
+            birads=self.birads,
+        )
+
+
+def is_safe(case_id: str) -> bool:
+    """Return whether an id can be the name of a file anywhere, beside those of masks.
+
+    >>> is_safe("left 1"), is_safe("a/b"), is_safe("a_mask_1"), is_safe("NUL")
+    (True, False, False, False)
+    """
+    return bool(_ID.fullmatch(case_id)) and not _RESERVED.fullmatch(case_id) and "_mask" not in case_id.lower()
+
+
+def read_rows(table: Path) -> list[Row]:
+    """Read the rows of a table; UserError where it is no table, lacks a column or is empty."""
+    try:
+        with table.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, restval="", strict=True)
+            columns = [name.strip() for name in reader.fieldnames or []]
+            reader.fieldnames = columns
+            rows = [_row(table.parent, reader.line_num, cells) for cells in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise UserError(
+            f"{table}: not a table of comma-separated values in UTF-8 ({error}). Save it as one."
+        ) from error
+    missing = [name for name in REQUIRED if name not in columns]
+    if missing:
+        raise UserError(
+            f"{table.name}: lacks the columns {', '.join(missing)}; its first line is {','.join(columns)!r}."
+        )
+    if not rows:
+        raise UserError(f"{table.name}: is empty. Add a line for each image.")
+    unused = [name for name in columns if name not in REQUIRED + OPTIONAL]
+    if unused:
+        print(f"{table.name}: columns that are not used: {', '.join(unused)}")
+    return rows
+
+
+def _row(root: Path, line: int, cells: dict[str | Any, str | Any]) -> Row:
+    text = {name: (cells.get(name) or "").strip() for name in REQUIRED + OPTIONAL}
+    image, *masks = (
+        PurePosixPath(path.strip().replace("\\", "/")) for path in (text["image"], *text["masks"].split(SEPARATOR))
+    )
+    return Row(
+        root=root,
+        line=line,
+        image=image,
+        masks=tuple(mask for mask in masks if mask.name),
+        cls=text["class"],
+        id=text["id"] or image.stem,
+        source=text["source"],
+        patient=text["patient"],
+        device=text["device"],
+        birads=text["birads"],
+        mm_per_pixel=text["mm_per_pixel"],
+        # Where the reader puts cells beyond the columns.
+        surplus=None in cells,
+    )
+
+
+def duplicates(rows: Iterable[Row]) -> Iterator[Problem]:
+    """Yield the ids and images that an earlier row has; on some systems ids that differ in case alone are one file."""
+    line_of: dict[str | Path, int] = {}
+    for row in rows:
+        for what, name, key in (
+            ("id", row.id, row.id.casefold()),
+            ("image", row.image, (row.root / row.image).resolve()),
+        ):
+            if key in line_of:
+                yield row.line, f"the {what} {name} is already in line {line_of[key]}."
+            line_of.setdefault(key, row.line)
+
+
+def faults(row: Row) -> Iterator[str]:
+    """Yield what is wrong with the text of a row."""
+    if row.surplus:
+        yield "has more cells than the first line."
+    if not row.image.name:
+        yield "names no image."
+    if row.image in row.masks:
+        yield "names its image as its mask."
+    if row.cls not in LABELS:
+        yield f"class {row.cls!r} is none of {', '.join(LABELS)}."
+    elif row.cls != "normal" and not row.masks:
+        yield f"is filed as {row.cls}, but names no mask."
+    if not is_safe(row.id):
+        yield (
+            f"the id {row.id!r} can't be a file's name: letters, digits, spaces and _ . ( ) + - do, 100 at most, "
+            "without `_mask`, with a letter or digit first and no space or dot last. Give another in the column id."
+        )
+    if row.mm_per_pixel and not _is_length(row.mm_per_pixel):
+        yield f"mm_per_pixel {row.mm_per_pixel!r} is no number above 0; leave it empty where it is not recorded."
+
+
+def _is_length(text: str) -> bool:
+    try:
+        return 0 < float(text) < math.inf
+    except ValueError:
+        return False
