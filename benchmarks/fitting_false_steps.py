@@ -22,13 +22,14 @@ from numpy.typing import NDArray
 from scipy.special import expit
 from scipy.stats import norm
 
-from breast_ultrasound.answers.cross_fitting import is_gain
-from breast_ultrasound.answers.fitting import Pays, Score, fit_steps, parts_by_group, utility
+from breast_ultrasound.answers.fitting import Score, fit_steps, utility
 from breast_ultrasound.answers.postprocess import Steps
-from breast_ultrasound.scoring.paired import PairedTest
+from breast_ultrasound.scoring.paired import MORE_THAN_NOISE, PairedTest
 
 Candidates = Mapping[str, Sequence[Any]]
-Fit = Callable[[Score, NDArray[np.int64], Pays], Steps]
+Fit = Callable[[Score, NDArray[np.int64]], Steps]
+
+TEST = PairedTest(draws=2000, confidence=0.95, seed=0)
 
 # Images a group, and the shares of normal images and of lesions without a mask, as on BUSI.
 GROUP_SIZES = (1, 1, 1, 2, 3, 6)
@@ -59,7 +60,7 @@ EARLIER: Candidates = {
 }
 
 
-def fit_as_before(score: Score, _: NDArray[np.int64], pays: Pays) -> Steps:
+def fit_as_before(score: Score, groups: NDArray[np.int64]) -> Steps:
     """Return the steps of the rule before this one: two rounds, each step tested for itself."""
     best = Steps()
     for _round in range(2):
@@ -67,7 +68,8 @@ def fit_as_before(score: Score, _: NDArray[np.int64], pays: Pays) -> Steps:
         for name, values in EARLIER.items():
             others = [replace(best, **{name: value}) for value in values if value != getattr(best, name)]
             first = max(others, key=lambda steps: score(steps).mean())
-            if pays(score(first) - score(best)):
+            gain = TEST.mean(score(first) - score(best), groups)
+            if gain.value > 0 and gain.verdict == MORE_THAN_NOISE:
                 best = first
         if best == before:
             break
@@ -137,7 +139,7 @@ def simulate(fit: Fit, images: int, auc: float | None, seed: int) -> Steps:
         changes = [noise.change(name, value) for name, value in vars(steps).items() if name not in gated]
         return sum(changes, gate.utility(steps.image_probability if gated else 0.0))
 
-    return fit(score, groups, partial(is_gain, PairedTest(2000, 0.95, seed=0), groups=groups))
+    return fit(score, groups)
 
 
 def table(title: str, columns: str, rows: Iterator[Sequence[str]]) -> None:
@@ -173,10 +175,7 @@ def main(repetitions: int = 300) -> None:
     """Measure everything."""
     candidates = yaml.safe_load(Path("params.yaml").read_text(encoding="utf-8"))["postprocess"]
 
-    def fit_now(score: Score, groups: NDArray[np.int64], pays: Pays) -> Steps:
-        return fit_steps(candidates, score, parts_by_group(groups, seed=0), pays)
-
-    rules = {"before": fit_as_before, "now": fit_now}
+    rules = {"before": fit_as_before, "now": partial(fit_steps, candidates, test=TEST)}
     table("Nothing helps: % of fits that take a step", f"images | {' | '.join(rules)}", false_steps(rules, repetitions))
     columns = " | ".join(f"{rule}: taken | {rule}: of the gain" for rule in rules)
     table("A gate helps", f"images | area | best gain | {columns}", gains(rules, repetitions))

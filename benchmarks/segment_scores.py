@@ -35,7 +35,7 @@ def segment(cases: list[Case], masks: Path, model: str | None) -> None:
 
 def score(case: Case, masks: Path) -> dict[str, int]:
     """Return the pixel counts of a mask that was written."""
-    predicted = read_mask(masks / case.image.name)
+    predicted = read_mask(masks / f"{case.image.stem}_mask.png")
     return count(predicted, read_merged_mask(case, *predicted.shape))
 
 

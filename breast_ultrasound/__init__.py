@@ -7,8 +7,10 @@ at its first use, so that importing the package loads none of NumPy, pandas, Ope
 from importlib import import_module
 from typing import Any
 
+from breast_ultrasound.pipeline.keras_start import pin_keras_settings
 from breast_ultrasound.pipeline.tensorflow_start import prepare_tensorflow
 
+pin_keras_settings()
 prepare_tensorflow()
 
 __all__ = ["PRETRAINED", "open_network", "read_folds", "read_frames", "score_mask", "segment"]  # pyright: ignore[reportUnsupportedDunderAll]

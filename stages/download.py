@@ -16,7 +16,7 @@ from pydantic import Field, model_validator
 from breast_ultrasound.cases.raw import RAW, Case, Source, image_file, mask_file, write_sources, write_table
 from breast_ultrasound.pipeline.errors import UserError, command
 from breast_ultrasound.pipeline.files import atomic_write
-from breast_ultrasound.pipeline.params import Positive, Section, Seed, load
+from breast_ultrasound.pipeline.params import Gib, Section, Seed, load
 from breast_ultrasound.sources.case_rows import is_safe
 from breast_ultrasound.sources.own_data import copy_own_data, name_of
 from breast_ultrasound.sources.phantom import Scanner, write_phantom
@@ -30,8 +30,8 @@ class Data(Section):
 
     sources: Annotated[tuple[Annotated[str, Field(min_length=1)], ...], Field(strict=False, min_length=1)]
     archives: dict[str, Annotated[str, Field(min_length=1)] | None]
-    max_gib: Positive
-    phantom_images: Annotated[int, Field(ge=20)]
+    max_gib: Gib
+    phantom_images: Annotated[int, Field(ge=20, le=1_000_000)]
 
     @model_validator(mode="after")
     def _check(self) -> "Data":

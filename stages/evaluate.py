@@ -1,9 +1,9 @@
-"""Fit each fold's post-processing on validation images, and score validation and test on the native grid.
+"""Fit each fold's post-processing on held-out images, and score validation and test on the native grid.
 
 Writes metrics/postprocess.json (what was fitted), metrics/scores.csv (two rows an image, before and after
-post-processing), metrics/domain_shift.csv (the pixel counts of the validation images under each domain shift), and from
-these two tables alone metrics/figures.json (every figure with its interval) and metrics/summary.json (the few figures
-that runs are compared by); metrics/plots holds the tables that are drawn, metrics/train the curves of the trainings.
+post-processing), metrics/domain_shift.csv (the pixel counts of images under each domain shift), and from these two
+tables alone metrics/figures.json (every figure with its interval) and metrics/summary.json (the few figures that runs
+are compared by); metrics/plots holds the tables that are drawn, metrics/train the curves of the trainings.
 Scores and the rule for empty masks: scoring/scores.py. Post-processing: answers/postprocess.py. What is fitted on which
 images: answers/cross_fitting.py. Kinds of error: scoring/error_kinds.py.
 """
@@ -21,17 +21,17 @@ import pandas as pd
 from pydantic import Field
 
 from breast_ultrasound.answers.answer import POSTPROCESS, Postprocessing, read_postprocessing
-from breast_ultrasound.answers.cross_fitting import Choice, fit_all
+from breast_ultrasound.answers.cross_fitting import Choice, fit_all, networks_to_fit_on
+from breast_ultrasound.answers.held_out import read_held_out
 from breast_ultrasound.answers.predictions import PREDICTIONS, PredictedFold, map_predictions, predictions
 from breast_ultrasound.answers.rows import count_shifted, score, tabulate
-from breast_ultrasound.answers.validation import read_validation
 from breast_ultrasound.cases.domain_shifts import DOMAIN_SHIFTS
-from breast_ultrasound.cases.folds import FOLDS, GROUPS, Run, remove_other_folds
+from breast_ultrasound.cases.folds import GROUPS, Run, fitting_subset, read_folds, remove_other_folds
 from breast_ultrasound.cases.prepared import PREPARED, Prepared
 from breast_ultrasound.cases.raw import RAW, read_cases
 from breast_ultrasound.pipeline.errors import command
 from breast_ultrasound.pipeline.files import atomic_write
-from breast_ultrasound.pipeline.params import Between, NotNegative, Section, Seed, Shares, Switch, load
+from breast_ultrasound.pipeline.params import Between, Real, Section, Seed, Shares, Switch, load
 from breast_ultrasound.pipeline.tables import read_table
 from breast_ultrasound.scoring.figures import FIGURES, PER_IMAGE, headline, summarise_run
 from breast_ultrasound.scoring.intervals import Intervals
@@ -49,7 +49,7 @@ class Postprocess(Section):
     """Values to try for each step from a probability to a mask, in the order of the fit."""
 
     image_probability: Shares
-    threshold: Annotated[tuple[Between, ...], Field(strict=False, min_length=1)]
+    threshold: Annotated[tuple[Between, ...], Field(strict=False, min_length=1, max_length=100)]
     smooth: Shares
     relative: Shares
     peak: Shares
@@ -64,7 +64,7 @@ class Postprocess(Section):
 class Evaluate(Section):
     """The weight of a missed lesion in fitting."""
 
-    missed_lesion: NotNegative
+    missed_lesion: Annotated[Real, Field(ge=0, le=1000)]
 
 
 class Params(Section):
@@ -89,22 +89,27 @@ class Fold:
         """Score the validation and test images, and count the test pixels [2, 256] of each level of probability."""
         work, label = partial(score, self.postprocessing), f"score fold {self.number}"
         scores, levels = tabulate(map_predictions(work, self.predicted, ["validation", "test"], label))
-        scores = scores.merge(audit[["id", "group", "marks"]], on="id", validate="many_to_one")
+        scores = scores.merge(audit[["id", "source", "group", "marks"]], on="id", validate="many_to_one")
         scores.insert(0, "fold", self.number)
         return scores, levels["test"]
 
     def count_shifted(self, audit: pd.DataFrame) -> pd.DataFrame:
-        """Count the pixels of the validation images under each domain shift."""
+        """Count the pixels of the images that were predicted under each domain shift."""
         work, label = partial(count_shifted, self.postprocessing), f"score fold {self.number}, domain shift"
         table = pd.DataFrame(chain.from_iterable(map_predictions(work, self.predicted, DOMAIN_SHIFTS, label)))
         return table.merge(audit[["id", "group"]], on="id", validate="many_to_one").assign(fold=self.number)
 
 
 def fit(loaded: Params, prepared: Prepared, audit: pd.DataFrame, test: PairedTest) -> dict[str, Any]:
-    """Fit the post-processing of every fold, and of new images, on validation images."""
-    networks = {fold: read_validation(fold, prepared, audit) for fold in loaded.split.run}
+    """Fit the post-processing of every fold, and of new images, on validation images, or without these on test images.
+
+    No fold is fitted on its own test images.
+    """
+    folds = read_folds()
+    subset = fitting_subset(folds)
+    networks = {fold: read_held_out(fold, subset, prepared, audit) for fold in loaded.split.run}
     choice = Choice(loaded.postprocess.model_dump(), loaded.evaluate.missed_lesion, test)
-    return fit_all(networks, int(read_table(FOLDS)["fold"].max()) + 1, choice)
+    return fit_all(networks, networks_to_fit_on(loaded.split.run, folds), choice)
 
 
 def write_json(path: Path, content: dict[str, Any]) -> None:
@@ -155,7 +160,8 @@ def main() -> None:
     figures["test"]["calibration error"] = calibration_error(levels)
     write_json(FIGURES, figures)
     # Short names, since `dvc exp show` makes a column of each.
-    write_json(SUMMARY, {"val": headline(figures["validation"]), "test": headline(figures["test"])})
+    names = {"val": "validation", "test": "test"}
+    write_json(SUMMARY, {short: headline(figures[name]) for short, name in names.items() if name in figures})
 
 
 if __name__ == "__main__":

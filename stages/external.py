@@ -38,7 +38,7 @@ from breast_ultrasound.network.features import imagenet_encoder
 from breast_ultrasound.pipeline.engine import map_on_all_cores
 from breast_ultrasound.pipeline.errors import UserError, command
 from breast_ultrasound.pipeline.files import atomic_write
-from breast_ultrasound.pipeline.params import Positive, Section, Seed, load
+from breast_ultrasound.pipeline.params import Gib, Section, Seed, load
 from breast_ultrasound.scans.scan import Frame
 from breast_ultrasound.scoring import figures
 from breast_ultrasound.scoring.external import FIGURES, PER_IMAGE, generalisation_gap
@@ -60,7 +60,7 @@ OVERLAPS = NEAR_DUPLICATE, SWEEP = "near-duplicate", "sweep"
 class Archives(Section, extra="ignore"):
     """The size of an archive at most."""
 
-    max_gib: Positive
+    max_gib: Gib
 
 
 class Params(Section):
@@ -109,7 +109,7 @@ def copy_sets(sets: dict[str, str], folder: Path, max_gib: float) -> dict[str, l
 
 
 def relate(sets: dict[str, list[Case]], thresholds: Thresholds, seed: int) -> list[ExternalSet]:
-    """Return the sets, each with a table of a row a case: `id`, `group`, `marks` and `overlap`.
+    """Return the sets, each with a table of a row a case: `id`, `source`, `group`, `marks` and `overlap`.
 
     `overlap` is NEAR_DUPLICATE for a near-duplicate of an image of data/raw, SWEEP for another frame of a sweep of
     data/raw, or empty.
@@ -121,6 +121,7 @@ def relate(sets: dict[str, list[Case]], thresholds: Thresholds, seed: int) -> li
     table = pd.DataFrame(
         {
             "id": relations.figures["id"],
+            "source": relations.figures["source"],
             "group": relations.sweeps,
             "marks": (relations.figures["burned_pixels"] >= BURNED_PIXELS).astype(int),
             "overlap": np.select([same_frame, same_sweep], OVERLAPS, ""),

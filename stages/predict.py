@@ -2,7 +2,8 @@
 
 Writes data/predictions/fold-0 with probability.npy (uint8 [n, size, size], in steps of 1/255, on the prepared grid,
 memory-mappable) and index.csv: id and subset of each row and, of a network with a class head, the logit of each class.
-Beside `validation` and `test` there is a subset for each of DOMAIN_SHIFTS: the validation images under that shift.
+Beside `validation` and `test` there is a subset for each of DOMAIN_SHIFTS: the validation images under that shift, or
+where no images validate, the test images.
 """
 
 import numpy as np
@@ -11,7 +12,7 @@ from tqdm import trange
 
 from breast_ultrasound.answers.predictions import INDEX, LOGIT_COLUMNS, PROBABILITY, predictions
 from breast_ultrasound.cases.domain_shifts import DOMAIN_SHIFTS, apply_domain_shift
-from breast_ultrasound.cases.folds import FOLDS, read_fold, subsets
+from breast_ultrasound.cases.folds import fitting_subset, read_fold, read_folds, subsets
 from breast_ultrasound.cases.prepared import PREPARED, Prepared, letterboxes
 from breast_ultrasound.network import device, model_files
 from breast_ultrasound.network.device import Hardware
@@ -20,7 +21,6 @@ from breast_ultrasound.pipeline.arrays import Grey
 from breast_ultrasound.pipeline.errors import command
 from breast_ultrasound.pipeline.files import atomic_write, written_rows
 from breast_ultrasound.pipeline.params import Section, Seed, load
-from breast_ultrasound.pipeline.tables import read_table
 
 _BATCH = 16
 
@@ -36,11 +36,11 @@ class Params(Section):
 def rows_to_predict(folds: pd.DataFrame, fold: int) -> pd.DataFrame:
     """Return the rows of folds.csv to predict, by their position in it, with the subset of each prediction.
 
-    A validation image has a row for itself and one for each domain shift.
+    An image on which post-processing is fitted has a row for itself and one for each domain shift.
     """
-    rows = folds.assign(subset=subsets(folds["fold"], fold))
-    validation = rows[rows["subset"] == "validation"]
-    shifted = [validation.assign(subset=shift) for shift in DOMAIN_SHIFTS]
+    rows = folds.assign(subset=subsets(folds, fold))
+    fitting = rows[rows["subset"] == fitting_subset(folds)]
+    shifted = [fitting.assign(subset=shift) for shift in DOMAIN_SHIFTS]
     return pd.concat([rows[rows["subset"].isin(["validation", "test"])], *shifted])
 
 
@@ -64,7 +64,7 @@ def main() -> None:
     device.configure(loaded.hardware, loaded.seed)
     network = model_files.load(model_files.model_file(fold))
     prepared = Prepared.open(PREPARED)
-    rows = rows_to_predict(read_table(FOLDS), fold)
+    rows = rows_to_predict(read_folds(), fold)
     with atomic_write(predictions(fold)) as folder:
         folder.mkdir()
         shape = (len(rows), prepared.size, prepared.size)

@@ -39,16 +39,17 @@ class Source(Section, extra="ignore"):
 
 
 class Split(Run):
-    """Which of how many folds were run."""
+    """How folds were made, and which of how many were run."""
 
+    by: str
     folds: int
 
 
 class Report(Section):
     """How many pictures the report shows."""
 
-    examples: Annotated[int, Field(ge=1)]
-    gallery: Annotated[int, Field(ge=1)]
+    examples: Annotated[int, Field(ge=1, le=1000)]
+    gallery: Annotated[int, Field(ge=1, le=100_000)]
 
 
 class Params(Section):
@@ -74,8 +75,10 @@ def tabulate_tested(scores: pd.DataFrame, cases: Sequence[Case]) -> pd.DataFrame
 
 def print_summary(figures: dict[str, Any]) -> None:
     """Print the figures that a run ends with, and where its report is."""
-    for subset in ("validation", "test"):
-        after = figures[subset]["after"]
+    subsets = {name: figures[name] for name in ("validation", "test") if name in figures}
+    by_source = {f"test, {source}": summary for source, summary in figures.get("test by source", {}).items()}
+    for subset, summary in (subsets | by_source).items():
+        after = summary["after"]
         if "lesion" in after:
             dice, iou = (after["lesion"]["mean per image"][name] for name in ("dice", "iou"))
             interval = f" ({dice['low']:.3f} to {dice['high']:.3f})" if dice["low"] is not None else ""

@@ -1,10 +1,14 @@
-"""Divide the images of each source into folds of similar class shares, no group in two of them.
+"""Divide the images into folds: by group within each source, by source, or as case tables have it.
 
-Writes data/folds.csv: id, class, source, group, fold. An image that the audit dropped is not used: its fold is -1.
+Writes data/folds.csv: id, class, source, group; `fold`, the fold that tests the image; and `validation`, the fold whose
+network it validates, if any. Both are -1 where the audit dropped the image. metrics/crossings.json names the images of
+one frame, sweep or patient that lie in several folds: there are none where groups are divided.
 """
 
+import json
 import warnings
-from typing import Annotated
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Literal
 
 import numpy as np
 import pandas as pd
@@ -12,23 +16,43 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from sklearn.model_selection import StratifiedGroupKFold
 
-from breast_ultrasound.cases.folds import FOLDS, GROUPS, UNUSED
+from breast_ultrasound.cases.folds import CROSSINGS, FOLDS, GROUPS, MOST_FOLDS, UNUSED, Fold
 from breast_ultrasound.pipeline.errors import UserError, command
 from breast_ultrasound.pipeline.files import atomic_write
 from breast_ultrasound.pipeline.params import Section, Seed, load
 from breast_ultrasound.pipeline.tables import read_table
 
+# Where a fold is not made for it, a network is validated on this part of the images of the other folds, or a smaller.
+_PARTS = 5
+
+# The column of groups.csv that is the same for images that belong together, by what joins them.
+_JOINED_BY = {"near-duplicates": "frame", "sweeps": "sweep", "patients": "patient"}
+
+Crossings = Mapping[str, list[list[str]]]
+
 
 class Split(Section):
-    """How many folds there are, and which of them are run."""
+    """How folds are made, whether images validate, how many folds there are, and which of them are run."""
 
-    folds: Annotated[int, Field(ge=3)]
-    run: Annotated[tuple[int, ...], Field(strict=False, min_length=1)]
+    by: Literal["group", "source", "table"]
+    validation: bool
+    folds: Annotated[int, Field(ge=2, le=MOST_FOLDS)]
+    run: Annotated[tuple[Fold, ...], Field(strict=False, min_length=1)]
 
     @model_validator(mode="after")
-    def _check_run(self) -> "Split":
-        if len(set(self.run)) < len(self.run) or not set(self.run) <= set(range(self.folds)):
+    def _check(self) -> "Split":
+        every = set(range(self.folds))
+        if len(set(self.run)) < len(self.run) or not set(self.run) <= every:
             raise ValueError(f"run: {list(self.run)} must name different folds, each from 0 to {self.folds - 1}")
+        if not self.validation and set(self.run) != every:
+            raise ValueError(
+                f"validation: false needs all folds, run: {sorted(every)}, since the post-processing of one is fitted "
+                f"on the others; run is {list(self.run)}"
+            )
+        if self.validation and self.by == "group" and self.folds < 3:
+            raise ValueError(
+                f"folds: of {self.folds} one tests, one validates and none trains; set at least 3, or validation: false"
+            )
         return self
 
 
@@ -39,18 +63,78 @@ class Params(Section):
     split: Split
 
 
-def assign_folds(classes: pd.Series, groups: pd.Series, folds: int, seed: int) -> NDArray[np.int64]:
+def assign_folds(table: pd.DataFrame, split: Split, seed: int) -> pd.Series:
+    """Return the fold of each image, 0 to split.folds - 1; `table` has rows of groups.csv.
+
+    Sources and the folds of tables are numbered in their order. UserError where there are more or fewer than
+    split.folds, where an image has no fold in its table, and as `divide` has it.
+    """
+    if split.by == "group":
+        return divide_sources(table, split.folds, seed)
+    names, numbers = np.unique(table["source"] if split.by == "source" else named_folds(table), return_inverse=True)
+    if len(names) != split.folds:
+        raise UserError(
+            f"split.folds is {split.folds}, but by {split.by} there are {len(names)} folds: "
+            f"{', '.join(map(str, names))}. Set split.folds to {len(names)}."
+        )
+    return pd.Series(numbers, table.index)
+
+
+def named_folds(table: pd.DataFrame) -> pd.Series:
+    """Return the fold that the case table of each image names; UserError where one names none."""
+    missing = table.loc[table["fold"].isna(), "id"]
+    if len(missing):
+        raise UserError(
+            f"split.by is table, but {len(missing)} images have no fold, such as {missing.iloc[0]}. Fill the column "
+            "fold of their case table, or split by group."
+        )
+    return table["fold"].astype(int)
+
+
+def assign_validation(table: pd.DataFrame, split: Split, seed: int) -> pd.Series:
+    """Return the fold whose network each image validates, or UNUSED; `table` has rows of groups.csv with their fold.
+
+    By group it is the fold before the image's own. A source, or a fold of a table, is not taken from the training as a
+    whole: the groups are divided into parts, and part k validates the network that tests fold k, but for its images in
+    fold k. So an image validates one network at most, in whose training no image of its group takes part.
+    """
+    if not split.validation:
+        return pd.Series(UNUSED, table.index)
+    if split.by == "group":
+        return (table["fold"] - 1) % split.folds
+    part = divide_sources(table, max(_PARTS, split.folds), seed)
+    return part.where((part < split.folds) & (part != table["fold"]), UNUSED)
+
+
+def divide_sources(table: pd.DataFrame, folds: int, seed: int) -> pd.Series:
+    """Return the fold of each image, each source divided by itself.
+
+    So every fold has its share of every class of every source, and a source keeps its folds whatever it is joined with.
+    A group of several sources lies where the first of them has it.
+    """
+    assigned = pd.Series(UNUSED, index=table.index)
+    for source in table["source"].unique():
+        members = table[(table["source"] == source) & (assigned == UNUSED)]
+        fold_of = pd.Series(divide(members["class"], members["group"], folds, seed), members["group"])
+        assigned = table["group"].map(fold_of[~fold_of.index.duplicated()]).fillna(assigned).astype(int)
+    return assigned
+
+
+def divide(classes: pd.Series, groups: pd.Series, folds: int, seed: int) -> NDArray[np.int64]:
     """Return the fold of each image, 0 to folds - 1, so that no group is in two folds and class shares are similar.
 
     Raises UserError where there are fewer groups than folds, or where no class has as many images as there are folds.
     """
     if groups.nunique() < folds:
         raise UserError(
-            f"split.folds is {folds}, but the images form {groups.nunique()} groups of patients and sweeps, "
-            "and a group is never cut. Lower split.folds or add images."
+            f"{folds} folds were to be made (split.folds), but the images form {groups.nunique()} groups of patients "
+            "and sweeps, and a group is never cut. Lower split.folds or add images."
         )
     if classes.value_counts().max() < folds:
-        raise UserError(f"split.folds is {folds}, but no class has as many images. Lower split.folds or add images.")
+        raise UserError(
+            f"{folds} folds were to be made (split.folds), but no class has as many images. Lower split.folds or add "
+            "images."
+        )
     splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
     assigned = np.full(len(classes), -1)
     with warnings.catch_warnings():
@@ -61,42 +145,56 @@ def assign_folds(classes: pd.Series, groups: pd.Series, folds: int, seed: int) -
     return assigned
 
 
-def assign_by_source(table: pd.DataFrame, folds: int, seed: int) -> pd.Series:
-    """Return the fold of each image, each source divided by itself.
+def find_crossings(table: pd.DataFrame) -> Crossings:
+    """Return the ids of the images of each frame, sweep and patient that is in several folds.
 
-    So every fold has its share of every class of every source, and a source keeps its folds whatever it is joined with.
-    A group of several sources lies where the first of them has it.
+    >>> table = pd.DataFrame({"id": ["a", "b"], "frame": 7, "sweep": [7, 8], "patient": "", "fold": [0, 1]})
+    >>> find_crossings(table)
+    {'near-duplicates': [['a', 'b']], 'sweeps': [], 'patients': []}
     """
-    assigned = pd.Series(UNUSED, index=table.index)
-    for source in table["source"].unique():
-        members = table[(table["source"] == source) & (assigned == UNUSED)]
-        fold_of = pd.Series(assign_folds(members["class"], members["group"], folds, seed), members["group"])
-        assigned = table["group"].map(fold_of[~fold_of.index.duplicated()]).fillna(assigned).astype(int)
-    return assigned
-
-
-def check_folds(table: pd.DataFrame, folds: int) -> None:
-    """Raise RuntimeError where a group, a frame or a patient is in two folds, UserError where a fold is empty."""
     named = table.assign(patient=table["patient"].mask(table["patient"] == ""))
-    for name in ("group", "frame", "patient"):
-        crossing = named.groupby(name)["fold"].nunique()
-        if (crossing > 1).any():
-            raise RuntimeError(f"{name} in more than one fold: {crossing.index[crossing > 1].tolist()}")
-    if set(table["fold"]) != set(range(folds)):
-        raise UserError(f"split.folds is {folds}, but some folds are empty. Lower split.folds or add images.")
+    return {
+        name: [rows["id"].tolist() for _, rows in named.groupby(column) if rows["fold"].nunique() > 1]
+        for name, column in _JOINED_BY.items()
+    }
+
+
+def check_folds(table: pd.DataFrame, split: Split, crossings: Crossings) -> None:
+    """Raise UserError where a fold is empty, RuntimeError where groups were divided and one is in two folds."""
+    if set(table["fold"]) != set(range(split.folds)):
+        raise UserError(f"split.folds is {split.folds}, but some folds are empty. Lower split.folds or add images.")
+    if split.by == "group" and any(crossings.values()):
+        raise RuntimeError(f"in more than one fold: {crossings}")
+
+
+def warnings_of(crossings: Crossings) -> Iterator[str]:
+    """Yield a line for each kind of images that belong together and lie in several folds."""
+    for name, joined in crossings.items():
+        if joined:
+            first = "; ".join(", ".join(ids) for ids in joined[:5])
+            yield f"warning: {name} in several folds: {len(joined)} ({first}{'; …' if len(joined) > 5 else ''})"
+    if any(crossings.values()):
+        yield f"Networks are trained on what belongs to their test images. {CROSSINGS} names all."
 
 
 @command
 def main() -> None:
-    """Split the groups of data/groups.csv."""
+    """Split the images of data/groups.csv."""
     params = load(Params)
-    table = read_table(GROUPS)[["id", "class", "source", "patient", "frame", "group", "dropped"]].assign(fold=UNUSED)
-    used = table["dropped"] == "no"
-    table.loc[used, "fold"] = assign_by_source(table[used], params.split.folds, params.seed)
-    check_folds(table[used], params.split.folds)
-    print(pd.crosstab(table["fold"], [table["source"], table["class"]], margins=True))
+    table = read_table(GROUPS)
+    used = table[table["dropped"] == "no"]
+    used = used.assign(fold=assign_folds(used, params.split, params.seed))
+    used = used.assign(validation=assign_validation(used, params.split, params.seed))
+    crossings = find_crossings(used)
+    check_folds(used, params.split, crossings)
+    print(pd.crosstab(used["fold"], [used["source"], used["class"]], margins=True))
+    for line in warnings_of(crossings):
+        print(line)
+    folds = used[["fold", "validation"]].reindex(table.index, fill_value=UNUSED)
     with atomic_write(FOLDS) as aside:
-        table.drop(columns=["patient", "frame", "dropped"]).to_csv(aside, index=False)
+        table[["id", "class", "source", "group"]].join(folds).to_csv(aside, index=False)
+    with atomic_write(CROSSINGS) as aside:
+        aside.write_text(json.dumps(crossings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

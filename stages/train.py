@@ -1,10 +1,11 @@
 """Train the attention U-Net of one fold: `python -m stages.train --fold 0`.
 
-Writes models/fold-0.keras, the moving average of the weights at the epoch of the best validation lesion Dice, and
-data/histories/fold-0 with a curve for each figure and record.json: device, versions, images and number of weights.
-Seconds and images per second, which differ from run to run, go to logs/train-fold-0.log. A training that is stopped,
-however abruptly, goes on from the last finished epoch when it is run again, and ends with the same bytes. Several
-processes that `breast_ultrasound/training/processes.py` joins train one network, and the first one writes.
+Writes models/fold-0.keras, the moving average of the weights at the epoch of the best validation lesion Dice, or where
+no images validate, at the last epoch; and data/histories/fold-0 with a curve for each figure and record.json: device,
+versions, images and number of weights. Seconds and images per second, which differ from run to run, go to
+logs/train-fold-0.log. A training that is stopped, however abruptly, goes on from the last finished epoch when it is run
+again, and ends with the same bytes. Several processes that `breast_ultrasound/training/processes.py` joins train one
+network, and the first one writes.
 """
 
 import json
@@ -17,7 +18,7 @@ import yaml
 from dvclive.live import Live
 from numpy.typing import NDArray
 
-from breast_ultrasound.cases.folds import FOLDS, read_fold, subsets
+from breast_ultrasound.cases.folds import read_fold, read_folds, subsets
 from breast_ultrasound.cases.prepared import PREPARED, Prepared
 from breast_ultrasound.network import device, model_files
 from breast_ultrasound.network.device import Device, Hardware
@@ -25,7 +26,6 @@ from breast_ultrasound.network.unet import Network
 from breast_ultrasound.pipeline.errors import UserError, command
 from breast_ultrasound.pipeline.files import atomic_write
 from breast_ultrasound.pipeline.params import load
-from breast_ultrasound.pipeline.tables import read_table
 from breast_ultrasound.training.batches import Batches
 from breast_ultrasound.training.callbacks import Progress
 from breast_ultrasound.training.checkpoint import CheckpointFile, training_key
@@ -55,10 +55,13 @@ def check_grid(size: int, network: Network) -> None:
 
 
 def rows_of_fold(fold: int, prepared: Prepared) -> dict[str, NDArray[np.int64]]:
-    """Return the rows of the images that train and of those that validate; refuse a fold that validates no lesion."""
-    subset = subsets(read_table(FOLDS)["fold"], fold)
+    """Return the rows of the images that train and of those that validate; refuse it where none of these has a lesion.
+
+    There may be no images that validate.
+    """
+    subset = subsets(read_folds(), fold)
     rows = {name: np.flatnonzero(subset == name) for name in ("train", "validation")}
-    if not prepared.masks[rows["validation"]].any():
+    if len(rows["validation"]) and not prepared.masks[rows["validation"]].any():
         raise UserError(f"fold {fold}: no lesion among its validation images. Lower split.folds or add images.")
     return rows
 
@@ -92,7 +95,7 @@ def train_fold(fold: int, params: Params, processes: Processes) -> None:
     batch, shard = params.train.batch, shard_of_batches(params.train.batch, hardware, processes)
     batches = FoldBatches(
         training=Batches(prepared, rows["train"], batch, params.seed, shard),
-        validation=Batches(prepared, rows["validation"], batch, shard=shard),
+        validation=Batches(prepared, rows["validation"], batch, shard=shard) if len(rows["validation"]) else None,
     )
     unfinished = CheckpointFile(Path(f"models/fold-{fold}.checkpoint"), key, processes)
     if not processes.first:

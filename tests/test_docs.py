@@ -145,8 +145,7 @@ def check(words: list[str]) -> None:
     elif program == "python":
         check_python(arguments)
     elif program in PROJECT["scripts"]:
-        module = PROJECT["scripts"][program].partition(":")[0]
-        check_options(arguments, help_text(sys.executable, "-m", module))
+        check_options(arguments, help_text(str(Path(sys.executable).parent / program)))
     else:
         assert program in ("dask", "pyright", "pytest", "ruff"), words
         check_tool(program, arguments)
@@ -276,7 +275,7 @@ def test_the_table_of_params_is_that_of_dvc_yaml() -> None:
         explained, _, readers = rows[name].partition(" | ")
         if isinstance(value, dict) and name != "external":
             assert re.findall(r"`(\w+)`", explained) == list(value)
-        reading = {stage for stage, entry in STAGES.items() if reads(entry["params"], name)}
+        reading = {stage for stage, entry in STAGES.items() if reads(entry.get("params", []), name)}
         assert set(re.findall(r"\w+", re.sub(r"\(.*?\)", "", readers))) == reading
 
 

@@ -8,12 +8,19 @@ from stages.predict import network_input, rows_to_predict
 
 
 def test_validation_images_are_predicted_as_they_are_and_under_each_domain_shift() -> None:
-    folds = pd.DataFrame({"id": list("abcde"), "fold": [0, 1, 2, 1, -1]})
+    folds = pd.DataFrame({"id": list("abcde"), "fold": [0, 1, 2, 1, -1], "validation": [2, 0, 1, 0, -1]})
     rows = rows_to_predict(folds, fold=0)
     assert rows["id"][rows["subset"].isin(["validation", "test"])].tolist() == ["a", "b", "d"]
     for shift in DOMAIN_SHIFTS:
         assert rows["id"][rows["subset"] == shift].tolist() == ["b", "d"]
     assert set(rows["subset"]) == {"validation", "test", *DOMAIN_SHIFTS}
+
+
+def test_where_no_images_validate_test_images_are_predicted_under_each_domain_shift() -> None:
+    rows = rows_to_predict(pd.DataFrame({"id": list("abc"), "fold": [0, 1, 0], "validation": -1}), fold=0)
+    for subset in ("test", *DOMAIN_SHIFTS):
+        assert rows["id"][rows["subset"] == subset].tolist() == ["a", "c"]
+    assert set(rows["subset"]) == {"test", *DOMAIN_SHIFTS}
 
 
 def test_the_padding_of_a_shifted_image_stays_black() -> None:

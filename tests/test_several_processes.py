@@ -51,7 +51,9 @@ def make_folder(folder: Path) -> None:
     np.save(folder / "data/prepared" / IMAGES, prepared.images)
     np.save(folder / "data/prepared" / MASKS, prepared.masks)
     prepared.index.to_csv(folder / "data/prepared" / INDEX, index=False)
-    pd.DataFrame({"fold": [0] * 2 + [1] * 7 + [2] * 15}).to_csv(folder / "data/folds.csv", index=False)
+    pd.DataFrame({"fold": [0] * 2 + [1] * 7 + [2] * 15, "validation": [2] * 2 + [0] * 7 + [1] * 15}).to_csv(
+        folder / "data/folds.csv", index=False
+    )
 
 
 def start(folder: Path, **environment: str) -> subprocess.Popen[str]:

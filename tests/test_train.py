@@ -70,12 +70,14 @@ class StoppedLive(Live):
             raise KeyboardInterrupt
 
 
-def fit(settings: Settings, folder: Path, hardware: Device = CPU, last_epoch: int = 1000) -> keras.Model:
+def fit(
+    settings: Settings, folder: Path, hardware: Device = CPU, last_epoch: int = 1000, validate: bool = True
+) -> keras.Model:
     """Train in `folder`; where a training was stopped there before, go on with it."""
     device.configure(Hardware.model_validate({"device": "cpu", "precision": hardware.precision}), settings.seed)
     batches = FoldBatches(
         training=Batches(disks(), np.arange(16), settings.train.batch, seed=settings.seed),
-        validation=Batches(disks(), np.arange(16, 24), settings.train.batch),
+        validation=Batches(disks(), np.arange(16, 24), settings.train.batch) if validate else None,
     )
     with StoppedLive(str(folder), dvcyaml=None, save_dvc_exp=False, report=None) as live:
         live.last_epoch = last_epoch
@@ -113,6 +115,20 @@ def test_training_learns_and_keeps_the_best_averaged_weights(tmp_path: Path) -> 
     assert validation.max() > 0.5
     assert lesion_dice(network) == pytest.approx(validation.max(), abs=1e-4)
     assert len((tmp_path / "one.log").read_text().splitlines()) == 12
+
+
+def test_without_validation_the_averaged_weights_of_the_last_epoch_are_kept_also_after_a_stop(
+    tiny: Settings, tmp_path: Path
+) -> None:
+    whole = fit(tiny, tmp_path / "whole", validate=False)
+    assert not list((tmp_path / "whole").rglob("val_*"))
+    with pytest.raises(KeyboardInterrupt):
+        fit(tiny, tmp_path / "stopped", last_epoch=4, validate=False)
+    resumed = fit(tiny, tmp_path / "stopped", validate=False)
+    assert all(np.array_equal(a, b) for a, b in zip(whole.get_weights(), resumed.get_weights(), strict=True))
+    # Validation changes no weight, so that its last point is of the same network.
+    fit(tiny, tmp_path / "validated")
+    assert lesion_dice(whole) == pytest.approx(curve(tmp_path / "validated", "val_lesion_dice").iloc[-1], abs=1e-4)
 
 
 @pytest.mark.long

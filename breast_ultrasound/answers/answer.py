@@ -20,7 +20,7 @@ from breast_ultrasound.pipeline.arrays import Grey, Mask
 from breast_ultrasound.pipeline.errors import UserError
 
 POSTPROCESS = Path("metrics/postprocess.json")
-# The entry that is fitted on the validation images of every network, for images that no fold tests: new ones.
+# The entry that is fitted on the held-out images of every network, for images that no fold tests: new ones.
 ALL = "all"
 
 # Keys of files written by earlier versions, and the keys that replaced them.

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from itertools import product
 from typing import Any
 
@@ -15,17 +14,12 @@ from scipy.special import log_softmax
 from breast_ultrasound.answers.calibration import DiceCalibration
 from breast_ultrasound.answers.postprocess import Steps
 from breast_ultrasound.scoring.lesions import MISSED_DICE
+from breast_ultrasound.scoring.paired import PairedTest
 
 # The steps that decide which images have a mask, and where it begins; the others give it its shape.
-IMAGE_STEPS = "image_probability", "threshold"
-
-# A decision is cross-fitted on so many parts of the images.
-PARTS = 5
+IMAGE_STEPS: tuple[str, ...] = ("image_probability", "threshold")
 
 Score = Callable[[Steps], NDArray[np.float64]]
-Search = Callable[[Steps, Score], Steps]
-Parts = NDArray[np.int64]
-Pays = Callable[[NDArray[np.float64]], bool]
 
 # Beyond these a temperature makes every class certain, or all classes alike.
 _LOG_TEMPERATURES = math.log(0.1), math.log(10)
@@ -44,61 +38,44 @@ def utility(dice: NDArray[np.float64], lesion: NDArray[np.bool_], missed_lesion:
     return (dice + missed_lesion * not_missed) / (1 + missed_lesion)
 
 
-def fit_steps(candidates: Mapping[str, Sequence[Any]], score: Score, parts: Parts, pays: Pays) -> Steps:
-    """Return the best steps by two decisions, each made only where its cross-fitted gain pays.
+def fit_steps(
+    candidates: Mapping[str, Sequence[Any]], score: Score, groups: NDArray[np.int64], test: PairedTest
+) -> Steps:
+    """Return the best steps: first a pair of image-level probability and threshold, then the others one at a time.
 
-    The first chooses the image-level probability and the threshold together, from all pairs of their `candidates`; the
-    second chooses the other steps, one after the other. `score` gives the utility of each image [n], `parts` the part
-    that it lies in, and `pays` judges gains [n].
+    `candidates` holds the values to try for each step, `score` returns the utility of each image [n] at any steps, and
+    `groups` [n] are what the test swaps. A change is made only where it gains more than noise; see `best_change`.
+
+    >>> values = {"image_probability": (0,), "threshold": (0.5, 0.3, 0.4), "closing": (0, 0.02)}
+    >>> test = PairedTest(draws=2000, confidence=0.95, seed=0)
+    >>> steps = fit_steps(values, lambda steps: np.full(9, 1 - steps.threshold), np.arange(9), test)
+    >>> steps.threshold, steps.closing
+    (0.3, 0.0)
     """
-    image = {name: values for name, values in candidates.items() if name in IMAGE_STEPS}
-    shape = {name: values for name, values in candidates.items() if name not in IMAGE_STEPS}
-    steps = decide(partial(search_jointly, image), Steps(), score, parts, pays)
-    return decide(partial(search_in_turn, shape), steps, score, parts, pays)
+    pairs = [dict(zip(IMAGE_STEPS, pair, strict=True)) for pair in product(*(candidates[name] for name in IMAGE_STEPS))]
+    others = [{name: value} for name, values in candidates.items() if name not in IMAGE_STEPS for value in values]
+    steps = best_change(pairs, Steps(), score, groups, test)
+    while (better := best_change(others, steps, score, groups, test)) != steps:
+        steps = better
+    return steps
 
 
-def decide(search: Search, before: Steps, score: Score, parts: Parts, pays: Pays) -> Steps:
-    """Return the steps that `search` chooses on all images [n], or those `before` where its cross-fitted gain is noise.
+def best_change(
+    changes: Sequence[Mapping[str, Any]],
+    steps: Steps,
+    score: Score,
+    groups: NDArray[np.int64],
+    test: PairedTest,
+) -> Steps:
+    """Return the steps with the change that gains most of those that gain more than noise, else as they are.
 
-    For each part the search is made on the other parts and its gain is taken on that part, so that no image has a say
-    in its own gain (Stone, Journal of the Royal Statistical Society B 36, 1974).
+    Noise is judged for all changes at once, so that many of them find a false gain no more often than one.
     """
-
-    def gains(inside: NDArray[np.bool_]) -> NDArray[np.float64]:
-        chosen = search(before, lambda steps: score(steps)[~inside])
-        return np.where(inside, score(chosen) - score(before), 0)
-
-    cross_fitted = sum((gains(parts == part) for part in np.unique(parts)), np.zeros(len(parts)))
-    return search(before, score) if pays(cross_fitted) else before
-
-
-def search_jointly(candidates: Mapping[str, Sequence[Any]], before: Steps, score: Score) -> Steps:
-    """Return the best of all combinations of candidates, by the sum of the scores; of equals `before`, then the first.
-
-    >>> best = search_jointly({"threshold": (0.5, 0.3, 0.4)}, Steps(), lambda steps: np.array([steps.threshold < 0.5]))
-    >>> best.threshold
-    0.3
-    """
-    combinations = (dict(zip(candidates, values, strict=True)) for values in product(*candidates.values()))
-    return max([before, *(replace(before, **values) for values in combinations)], key=lambda steps: score(steps).sum())
-
-
-def search_in_turn(candidates: Mapping[str, Sequence[Any]], before: Steps, score: Score) -> Steps:
-    """Return the steps where each in turn has taken the best of its candidates, by the sum of the scores."""
-    for name, values in candidates.items():
-        before = search_jointly({name: values}, before, score)
-    return before
-
-
-def parts_by_group(groups: NDArray[np.int64], seed: int) -> Parts:
-    """Return the part, 0 to 4, that each image [n] lies in; images of one group [n] lie in one part.
-
-    >>> parts = parts_by_group(np.array([7, 8, 8, 9]), seed=0)
-    >>> parts[1] == parts[2] != parts[0]
-    np.True_
-    """
-    every, numbers = np.unique(groups, return_inverse=True)
-    return (np.random.default_rng(seed).permutation(len(every)) % PARTS)[numbers]
+    changed = [steps, *(replace(steps, **change) for change in changes)]
+    gains = np.array([score(each) - score(steps) for each in changed])
+    # One-sided: of what the confidence leaves, the half on the side of gains.
+    more_than_noise = test.adjusted_p(gains, groups) <= (1 - test.confidence) / 2
+    return changed[int(np.argmax(np.where(more_than_noise, gains.sum(axis=1), 0)))]
 
 
 def fit_temperature(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> float:

@@ -32,7 +32,7 @@ class Thresholds(Section, extra="ignore"):
 
     similarity: Annotated[Real, Field(gt=0, le=1)]
     weak_similarity: Annotated[Real, Field(gt=0, le=1)]
-    sweep: Annotated[Real, Field(gt=0)] | None
+    sweep: Annotated[Real, Field(gt=0, le=1)] | None
 
 
 @dataclass(frozen=True)
@@ -107,6 +107,7 @@ def examine(case: Case) -> tuple[Grey, Features, dict[str, Any]]:
         "class": case.cls,
         "source": case.source,
         "patient": case.patient,
+        "fold": case.fold,
         "digest": pixel_digest(image),
         "aspect": width / height,
         "burned_pixels": burned_pixels(image),

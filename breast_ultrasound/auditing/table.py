@@ -18,7 +18,11 @@ def tabulate(relations: Relations) -> pd.DataFrame:
     """Return all columns of groups.csv but `dropped`, a row an image, flags as booleans."""
     figures, frames, sweeps = relations.figures, relations.frames, relations.sweeps
     groups = join_groups(sweeps, group_by_patient(figures["patient"]))
-    table = figures[["id", "class", "source", "patient"]].assign(frame=frames, sweep=sweeps, group=groups)
+    table = (
+        figures[["id", "class", "source", "patient", "fold"]]
+        .astype({"fold": "Int64"})
+        .assign(frame=frames, sweep=sweeps, group=groups)
+    )
     table = table.join(_nearest(relations.near_duplicates, frames, figures["id"]))
     table = table.join(_closest(relations.sweep_pairs, frames, figures["id"]))
     table["conflict"] = have_conflicts(table)

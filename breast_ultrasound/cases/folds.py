@@ -16,15 +16,19 @@ from breast_ultrasound.pipeline.tables import read_table
 
 GROUPS = Path("data/groups.csv")
 FOLDS = Path("data/folds.csv")
+CROSSINGS = Path("metrics/crossings.json")
 
-# The fold of an image that the audit dropped.
+# In the column `fold` of folds.csv: the audit dropped the image. In `validation`: the image validates no network.
 UNUSED = -1
+
+MOST_FOLDS = 100
+Fold = Annotated[int, Field(ge=0, lt=MOST_FOLDS)]
 
 
 class Run(Section, extra="ignore"):
     """The folds that are run, of the section `split`."""
 
-    run: Annotated[tuple[int, ...], Field(strict=False, min_length=1)]
+    run: Annotated[tuple[Fold, ...], Field(strict=False, min_length=1)]
 
 
 def remove_other_folds(folder: Path, run: Sequence[int]) -> None:
@@ -45,18 +49,28 @@ def read_fold(description: str) -> int:
 
 
 def read_folds(path: Path = FOLDS) -> pd.DataFrame:
-    """Read the folds of a run, as the stage `split` wrote them: a row an image with its id, class, group and fold."""
+    """Read the folds of a run, as the stage `split` wrote them: a row an image.
+
+    Its columns are id, class, source, group, `fold`, which tests the image, and `validation`, the fold whose network
+    the image validates.
+    """
     return read_table(path)
 
 
-def subsets(folds: pd.Series, fold: int) -> NDArray[np.str_]:
-    """Return the subset of each image when `fold` is run, given the fold of each image.
+def subsets(folds: pd.DataFrame, fold: int) -> NDArray[np.str_]:
+    """Return the subset of each image when `fold` is run: `test`, `validation`, `train`, or `unused`.
 
-    That fold is for the test, the next one (cyclically) for validation, the others train; UNUSED images are `unused`.
-
-    >>> subsets(pd.Series([0, 1, 2, 3, UNUSED]), fold=3).tolist()
-    ['validation', 'train', 'train', 'test', 'unused']
+    >>> folds = pd.DataFrame({"fold": [0, 1, 2, UNUSED], "validation": [2, 0, 1, UNUSED]})
+    >>> subsets(folds, fold=2).tolist()
+    ['validation', 'train', 'test', 'unused']
     """
-    following = (fold + 1) % (folds.max() + 1)
-    choices = [folds == fold, folds == following, folds == UNUSED]
-    return np.select(choices, ["test", "validation", "unused"], "train")
+    choices = [folds["fold"] == fold, folds["validation"] == fold]
+    return np.select([folds["fold"] == UNUSED, *choices], ["unused", "test", "validation"], "train")
+
+
+def fitting_subset(folds: pd.DataFrame) -> str:
+    """Return the subset of each network's images on which post-processing is fitted: `validation`, else `test`.
+
+    On the test images of one fold it is fitted for other folds alone (answers/cross_fitting.py).
+    """
+    return "validation" if (folds["validation"] != UNUSED).any() else "test"

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from breast_ultrasound.cases.names import normalise
+
 # Words of the names of folders, in any case and order: "Masks", "labelsTr", "trainval-mask", "SegmentationClass".
 _MASKS = {"mask", "masks", "label", "labels", "gt", "ground", "truth", "seg", "segmentation", "segmentations"}
 _IMAGES = {"image", "images", "img", "imgs", "original", "originals"}
@@ -58,8 +60,9 @@ def pair(files: Sequence[PurePosixPath]) -> Pairing:
     images, masks, unpaired, left_out = [], defaultdict(list), [], []
     for file in files:
         image = _image_of(file, image_at)
-        other = _OTHER.fullmatch(file.stem)
-        if _REPEATED in map(str.lower, file.parent.parts) or (other and (_folders(file), other["stem"]) in image_at):
+        folders, stem = _key(file)
+        other = _OTHER.fullmatch(stem)
+        if _REPEATED in map(str.lower, file.parent.parts) or (other and (folders, other["stem"]) in image_at):
             left_out.append(file)
         elif image:
             masks[image].append(file)
@@ -94,7 +97,8 @@ def _image_of(file: PurePosixPath, image_at: dict[_Key, PurePosixPath]) -> PureP
 
 
 def _key(file: PurePosixPath) -> _Key:
-    return _folders(file), file.stem
+    normal = normalise(file)
+    return _folders(normal), normal.stem
 
 
 def _folders(file: PurePosixPath) -> tuple[str, ...]:

@@ -27,7 +27,8 @@ SEPARATOR = ";"
 class Case:
     """An image and its masks, at least one; `id` is the file stem, `cls` one of LABELS.
 
-    Of what is not recorded `patient`, `source`, `device` and `birads` are empty and `mm_per_pixel` is None.
+    Of what is not recorded `patient`, `source`, `device` and `birads` are empty, `mm_per_pixel` and `fold`, which a
+    published split gives an image, are None.
     """
 
     id: str
@@ -39,6 +40,7 @@ class Case:
     source: str = ""
     device: str = ""
     birads: str = ""
+    fold: int | None = None
 
 
 @dataclass(frozen=True)
@@ -81,12 +83,13 @@ def write_table(root: Path, cases: Iterable[Case]) -> None:
             "device": case.device,
             "birads": case.birads,
             "mm_per_pixel": case.mm_per_pixel,
+            "fold": case.fold,
             "image": case.image.relative_to(root).as_posix(),
             "masks": SEPARATOR.join(mask.relative_to(root).as_posix() for mask in case.masks),
         }
         for case in sorted(cases, key=lambda case: (case.cls, _numerically(case.id)))
     ]
-    pd.DataFrame(rows).to_csv(root / TABLE, index=False)
+    pd.DataFrame(rows).astype({"fold": "Int64"}).to_csv(root / TABLE, index=False)
 
 
 def read_cases(root: Path) -> list[Case]:
@@ -102,6 +105,7 @@ def read_cases(root: Path) -> list[Case]:
             source=row["source"],
             device=row["device"],
             birads=row["birads"],
+            fold=None if pd.isna(row["fold"]) else int(row["fold"]),
         )
         for row in read_table(root / TABLE).to_dict("records")
     ]

@@ -21,14 +21,16 @@ from pathlib import Path, PurePosixPath
 
 from breast_ultrasound.cases.classes import LABELS, UNSPECIFIED
 from breast_ultrasound.cases.images import read_mask
+from breast_ultrasound.cases.names import normalise
 from breast_ultrasound.cases.pairing import Pairing, pair
 from breast_ultrasound.cases.raw import SEPARATOR, TABLE
 from breast_ultrasound.pipeline.engine import map_on_all_cores
 from breast_ultrasound.pipeline.errors import UserError, command
 from breast_ultrasound.pipeline.files import atomic_write
+from breast_ultrasound.pipeline.tables import is_formula
 from breast_ultrasound.scans.folders import walk
 from breast_ultrasound.scans.reading import DICOM, PICTURES, is_dicom
-from breast_ultrasound.sources.coco import read_coco
+from breast_ultrasound.sources.coco import Outlines, read_coco
 
 SUFFIXES = PICTURES | DICOM
 
@@ -71,7 +73,7 @@ def _may_be_coco(path: Path) -> bool:
 
 def read_notes(tables: Sequence[Path], images: Sequence[PurePosixPath]) -> Notes | None:
     """Read the table that holds most of every image: its class, its patient or both; None where there is none."""
-    stems = {image.stem for image in images}
+    stems = {normalise(image).stem for image in images}
     notes = [notes for table in tables if (notes := _notes_of(table, stems))]
     return max(notes, key=lambda each: bool(each.classes) + bool(each.patients), default=None)
 
@@ -84,13 +86,18 @@ def _notes_of(table: Path, stems: set[str]) -> Notes | None:
     except (OSError, UnicodeDecodeError, csv.Error):
         return None
     columns = [name for name in (rows[0] if rows else {}) if name]
-    names = next((name for name in columns if stems <= {PurePosixPath(row[name]).stem for row in rows}), None)
+    names = next((name for name in columns if stems <= {normalise(row[name]).stem for row in rows}), None)
     others = [name for name in columns if name != names]
     classes = next((name for name in others if {row[name].strip().lower() for row in rows} <= {*LABELS}), None)
     patients = next((name for name in others if name.strip().lower() in _PATIENT_COLUMNS), None)
     if names is None or not (classes or patients):
         return None
-    by_stem = {PurePosixPath(row[names]).stem: row for row in rows}
+    by_stem = {normalise(row[names]).stem: row for row in rows}
+    for row in rows if patients else ():
+        if is_formula(row[patients].strip()):
+            raise UserError(
+                f"{table}: patient {row[patients].strip()!r} is what a spreadsheet would compute. Give another name."
+            )
     return Notes(
         table.name,
         {stem: row[classes].strip().lower() for stem, row in by_stem.items()} if classes else {},
@@ -104,27 +111,46 @@ def case_ids(images: Sequence[PurePosixPath]) -> list[str]:
     long = (
         image.stem if stems[image.stem.casefold()] == 1 else " ".join(image.with_suffix("").parts) for image in images
     )
-    return [_UNSAFE.sub("_", text) for text in long]
+    return [_UNSAFE.sub("_", str(normalise(text))) for text in long]
 
 
 def table_rows(folder: Path, pairing: Pairing, coco: PurePosixPath | None, notes: Notes | None) -> list[dict[str, str]]:
     """Return the rows of the table; `coco` is the file that outlines images without masks, if there is one."""
-    outlines = read_coco(folder / coco) if coco else None
+    outlines = _read_outlines(folder, coco) if coco else None
 
     def row(image: PurePosixPath) -> dict[str, str]:
-        masks, drawn = pairing.masks.get(image, []), []
-        if coco and outlines and not masks and outlines.holds(image):
-            masks, drawn = [coco], outlines.draw(image)
-        cls = notes.classes.get(image.stem, "") if notes else ""
+        masks = pairing.masks.get(image, [])
+        outlined = outlines.of(image) if outlines and not masks else None
+        if coco and outlined and len(outlined.entries) == 1:
+            masks = [coco]
+        stem = normalise(image).stem
+        cls = notes.classes.get(stem, "") if notes else ""
         cls = cls or next((part.lower() for part in reversed(image.parts) if part.lower() in LABELS), "")
         if masks and not cls:
-            pixels = drawn if coco in masks else [read_mask(folder / mask) for mask in masks]
-            cls = UNSPECIFIED if any(mask.any() for mask in pixels) else "normal"
-        patient = notes.patients.get(image.stem, "") if notes else ""
-        return {"image": str(image), "masks": SEPARATOR.join(map(str, masks)), "class": cls, "patient": patient}
+            is_lesion = outlined.lesions if outlined else any(read_mask(folder / mask).any() for mask in masks)
+            cls = UNSPECIFIED if is_lesion else "normal"
+        patient = notes.patients.get(stem, "") if notes else ""
+        return {
+            "image": _cell(image),
+            "masks": SEPARATOR.join(map(_cell, masks)),
+            "class": cls,
+            "patient": patient,
+        }
 
     rows = map_on_all_cores(row, pairing.images, "read masks")
     return [{"id": case_id} | cells for case_id, cells in zip(case_ids(pairing.images), rows, strict=True)]
+
+
+def _read_outlines(folder: Path, coco: PurePosixPath) -> Outlines:
+    try:
+        return read_coco(folder / coco, folder)
+    except UserError as error:
+        raise UserError(f"{folder / coco}: {error}") from error
+
+
+def _cell(path: PurePosixPath) -> str:
+    """Return a path as text that spreadsheets show as it is."""
+    return f"./{path}" if is_formula(str(path)) else str(path)
 
 
 def summary_lines(rows: Sequence[dict[str, str]], pairing: Pairing, notes: Notes | None) -> Iterator[str]:

@@ -11,6 +11,7 @@ import onnx
 
 from breast_ultrasound.exporting.graph import canonicalise, halve
 from breast_ultrasound.inference.card import Card
+from breast_ultrasound.pipeline.tensorflow_start import held_stderr
 
 # The earliest time that a zip entry can carry.
 _EPOCH = (1980, 1, 1, 0, 0, 0)
@@ -45,7 +46,8 @@ def write_onnx(network: keras.Model, card: Card, half: bool, path: Path) -> None
     """Write what `ensemble_mean` returned as ONNX, with `half` its weights in float16; it computes in float32."""
     # Keras exports only what has been called.
     network(np.zeros((1, card.size, card.size), np.uint8))
-    network.export(path, format="onnx", verbose=False)
+    with held_stderr():
+        network.export(path, format="onnx", verbose=False)
     model = onnx.load(path)
     canonicalise(model.graph)
     if half:
@@ -60,6 +62,7 @@ def write_litert(network: keras.Model, card: Card, half: bool, path: Path) -> No
     import tensorflow as tf  # noqa: PLC0415  the other formats need it only through Keras
 
     smaller = {"optimizations": [tf.lite.Optimize.DEFAULT], "target_spec": {"supported_types": [tf.float16]}}
-    network.export(path, format="litert", verbose=False, **(smaller if half else {}))
+    with held_stderr():
+        network.export(path, format="litert", verbose=False, **(smaller if half else {}))
     with zipfile.ZipFile(path, "a") as archive:
         archive.writestr(zipfile.ZipInfo("card.json", _EPOCH), json.dumps(card.as_properties()))

@@ -10,13 +10,14 @@ import numpy as np
 from breast_ultrasound.inference.output import Output
 from breast_ultrasound.network.names import CLASS_PROBABILITY, GREY, PROBABILITY
 from breast_ultrasound.pipeline.arrays import Grey
+from breast_ultrasound.pipeline.tensorflow_start import held_stderr
 
 
 def litert_predict(path: Path) -> Callable[[Grey], Output]:
     """Open a LiteRT file; return a function like `ExportedNetwork.predict`."""
     import tensorflow as tf  # noqa: PLC0415  takes seconds, and the other formats do without
 
-    with warnings.catch_warnings():
+    with held_stderr(), warnings.catch_warnings():
         # It moves to a package of its own, which is the same and a hundred megabytes more.
         warnings.filterwarnings("ignore", r"\s*Warning: tf.lite.Interpreter is deprecated")
         run = tf.lite.Interpreter(str(path)).get_signature_runner()

@@ -15,14 +15,19 @@ from breast_ultrasound.pipeline import files
 Row = dict[str, Any]
 
 _DIGITS = 4
+# Begins what spreadsheets compute.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r")
 _NO_LESION = dict.fromkeys((field.name for field in fields(Lesion)), None)
 
 
-def finding_rows(image: str, mask: str, segmented: Segmented, network: str) -> list[Row]:
+def finding_rows(
+    image: str, mask: str, segmented: Segmented, network: str, threshold: float | None = None
+) -> list[Row]:
     """Return the rows of a frame: one for each lesion, numbered from 1, or one whose `lesion` is 0.
 
     `image` and `mask` name the files of the scan and of the frame's mask, `network` is the SHA-256 of the network's
-    file. Of a frame without a lesion the columns of a lesion are None but for `peak_probability`, which is the frame's.
+    file, and `threshold` the one that was given in place of the fitted one. Of a frame without a lesion the columns of
+    a lesion are None but for `peak_probability`, which is the frame's.
     """
     height, width = segmented.mask.shape
     mm_per_row, mm_per_column = segmented.mm_per_pixel or (None, None)
@@ -40,6 +45,7 @@ def finding_rows(image: str, mask: str, segmented: Segmented, network: str) -> l
         "class": max(shares, key=lambda name: shares[name], default=None),
         **{f"p_{name}": share for name, share in shares.items()},
         "predicted_dice": segmented.predicted_dice,
+        "threshold": threshold,
         "network": network,
     }
     lesions = [{"lesion": number, **asdict(lesion)} for number, lesion in enumerate(segmented.lesions, 1)]
@@ -52,12 +58,22 @@ def _rounded(value: Any) -> Any:
 
 
 def as_csv(rows: Sequence[Row]) -> str:
-    """Return rows as CSV, None as an empty cell; their columns may differ."""
+    """Return rows as CSV, None as an empty cell; their columns may differ.
+
+    Text that a spreadsheet would take for a formula gets an apostrophe in front, by which it stays text.
+
+    >>> as_csv([{"image": "=1+1.png", "area": -1}])
+    "image,area\\r\\n'=1+1.png,-1\\r\\n"
+    """
     text = io.StringIO()
     writer = csv.DictWriter(text, list(dict.fromkeys(column for row in rows for column in row)))
     writer.writeheader()
-    writer.writerows(rows)
+    writer.writerows({column: _cell(value) for column, value in row.items()} for row in rows)
     return text.getvalue()
+
+
+def _cell(value: Any) -> Any:
+    return f"'{value}" if isinstance(value, str) and value.startswith(_FORMULA) else value
 
 
 def write_csv(rows: Sequence[Row], path: Path) -> None:

@@ -68,10 +68,18 @@ def open_network(path: Path, device: str = "CPU", many: bool = True) -> Exported
     card = _card(model, path)
     if device not in core.available_devices:
         raise UserError(f"--device {device}: OpenVINO has no such device. Give {' or '.join(core.available_devices)}.")
-    model.reshape({GREY: [1, card.size, card.size]})
     # OpenVINO computes in half precision if the hardware can, and the masks differ from those that were evaluated.
     settings = {"PERFORMANCE_HINT": "THROUGHPUT" if many else "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    compiled = core.compile_model(model, device, settings)
+    try:
+        if model.input(GREY).partial_shape[1:] != [card.size, card.size]:
+            raise _contradiction(path)
+        model.reshape({GREY: [1, card.size, card.size]})
+        compiled = core.compile_model(model, device, settings)
+    except RuntimeError as error:
+        raise _contradiction(path) from error
+    expected = {PROBABILITY: (1, card.size, card.size), CLASS_PROBABILITY: (1, len(card.classes))}
+    if _shapes(compiled) != {name: shape for name, shape in expected.items() if shape[-1]}:
+        raise _contradiction(path)
     return ExportedNetwork(card, digest(path), path, device, compiled, threading.local())
 
 
@@ -117,5 +125,19 @@ def _card(model: Any, path: Path) -> Card:
     try:
         properties = model.get_rt_info()["framework"]
         return Card.from_properties({key: value.astype(str) for key, value in properties.items()})
-    except (AttributeError, KeyError, ValueError, TypeError, RuntimeError) as error:
+    except ValueError as error:
+        raise UserError(
+            f"{path}: its metadata hold what the pipeline does not write: {error}. Give a file of the stage `export`."
+        ) from error
+    except (AttributeError, KeyError, TypeError, RuntimeError) as error:
         raise UserError(f"{path}: lacks its post-processing. Give a file of the stage `export`.") from error
+
+
+def _shapes(compiled: Any) -> dict[str, tuple[int, ...]]:
+    """Return the shapes of a network's outputs by their names, () where one is not fixed."""
+    outputs = [(name, output.partial_shape) for output in compiled.outputs for name in output.get_names()]
+    return {name: tuple(shape.to_shape()) if shape.is_static else () for name, shape in outputs}
+
+
+def _contradiction(path: Path) -> UserError:
+    return UserError(f"{path}: does not compute what its metadata say. Give a file of the stage `export`.")

@@ -10,12 +10,12 @@ from typing import Annotated, Literal
 
 import keras
 from keras import layers
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from breast_ultrasound.cases.classes import CLASSES
 from breast_ultrasound.network.efficientnet import efficientnet_lite, load_imagenet
 from breast_ultrasound.network.layers import attention_gate, convolution
-from breast_ultrasound.pipeline.params import Between, Section, Share
+from breast_ultrasound.pipeline.params import Between, Section, Share, no_switch
 
 # The names of the network's outputs and of the layers that give them.
 MASK_OUTPUT, CLASS_OUTPUT = "logits", "classes"
@@ -27,7 +27,7 @@ class Network(Section):
     """The shape of the attention U-Net."""
 
     encoder: Literal["none", "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"]
-    stem: Literal[1, 2, 4]
+    stem: Annotated[Literal[1, 2, 4], BeforeValidator(no_switch)]
     width: Annotated[int, Field(ge=1, le=512)]
     depth: Annotated[int, Field(ge=2, le=7)]
     decoder: Annotated[tuple[Filters, ...], Field(strict=False, min_length=4, max_length=4)]

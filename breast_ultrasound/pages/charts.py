@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from breast_ultrasound.scoring.error_kinds import KINDS
 from breast_ultrasound.scoring.plots import PLOTS
-from breast_ultrasound.training.history import read_curve
+from breast_ultrasound.training.history import read_curves
 
 # Okabe & Ito (2008), distinct in every common form of colour blindness.
 COLOURS = {
@@ -30,18 +30,15 @@ _INK = "#010203"
 def draw_charts(folds: Sequence[int]) -> list[str]:
     """Draw the charts of a run of `folds` from its tables below metrics/."""
     charts = (dice_distribution, dice_by_size, precision_recall, reliability, error_kinds)
-    histories = [
-        pd.DataFrame({"train": read_curve(fold, "lesion_dice"), "validation": read_curve(fold, "val_lesion_dice")})
-        for fold in folds
-    ]
+    histories = [read_curves(fold, "lesion_dice") for fold in folds]
     return [curves(histories), *(chart(pd.read_csv(PLOTS / f"{chart.__name__}.csv")) for chart in charts)]
 
 
 def curves(histories: Sequence[pd.DataFrame]) -> str:
-    """Draw lesion Dice by epoch, from tables with the columns `train` and `validation`, one a fold."""
+    """Draw lesion Dice by epoch, from tables with the columns `train` and, if any, `validation`, one a fold."""
     figure, axes = _draw("Lesion Dice while training", "epoch", "Dice")
     for number, history in enumerate(histories):
-        for name in ("train", "validation"):
+        for name in history.columns:
             axes.plot(history.index + 1, history[name], color=COLOURS[name], lw=1, label=None if number else name)
     _legend(figure)
     return _svg(figure)

@@ -8,6 +8,7 @@ import pandas as pd
 
 from breast_ultrasound.answers.answer import POSTPROCESS
 from breast_ultrasound.auditing.summary import summarise
+from breast_ultrasound.cases.folds import CROSSINGS
 from breast_ultrasound.cases.prepared import PREPARED, read_index
 from breast_ultrasound.cases.raw import RAW, read_sources
 from breast_ultrasound.pages.trainings import describe
@@ -25,6 +26,7 @@ def read_facts(folds: Sequence[int], audit: pd.DataFrame) -> dict[str, Any]:
         "external": json.loads(external.FIGURES.read_text(encoding="utf-8")),
         "postprocess": json.loads(POSTPROCESS.read_text(encoding="utf-8")),
         "sources": read_sources(RAW),
+        "crossings": json.loads(CROSSINGS.read_text(encoding="utf-8")),
         "audit": summarise(audit),
         "kinds": error_kinds,
     }

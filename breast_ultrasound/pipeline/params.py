@@ -34,6 +34,13 @@ def _number_from_text(value: Any) -> Any:
         return value
 
 
+def no_switch(value: Any) -> Any:
+    """Refuse true and false where a number is meant, of which Python takes them for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("true and false are no numbers")
+    return value
+
+
 def off_first(values: tuple[Any, ...]) -> tuple[Any, ...]:
     """Refuse candidate values whose first one does not switch the step off."""
     if values[0]:
@@ -44,11 +51,10 @@ def off_first(values: tuple[Any, ...]) -> tuple[Any, ...]:
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 Real = Annotated[float, BeforeValidator(_number_from_text), Field(allow_inf_nan=False)]
 Share = Annotated[Real, Field(ge=0, lt=1)]
+Gib = Annotated[Real, Field(gt=0, le=1_000_000)]
 Between = Annotated[Real, Field(gt=0, lt=1)]
-Positive = Annotated[Real, Field(gt=0)]
-NotNegative = Annotated[Real, Field(ge=0)]
-Shares = Annotated[tuple[Share, ...], Field(strict=False, min_length=1), AfterValidator(off_first)]
-Switch = Annotated[tuple[bool, ...], Field(strict=False, min_length=1), AfterValidator(off_first)]
+Shares = Annotated[tuple[Share, ...], Field(strict=False, min_length=1, max_length=100), AfterValidator(off_first)]
+Switch = Annotated[tuple[bool, ...], Field(strict=False, min_length=1, max_length=2), AfterValidator(off_first)]
 
 
 def load(reads: type[S], path: Path = PARAMS) -> S:

@@ -1,6 +1,7 @@
 """Two runs on the same images: which figures differ by more than noise, and which images changed most."""
 
 import itertools
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,30 @@ def pair(first: pd.DataFrame, second: pd.DataFrame, subset: str) -> pd.DataFrame
                 f"the {what} of {differ.sum()} {subset} images differ, such as of {both['id'][differ].iloc[0]}."
             )
     return both
+
+
+def unshared_sources(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:
+    """Return the sources that one of two tables of scores lacks; none where they share no source, as earlier runs do.
+
+    >>> one, two = (pd.DataFrame({"source": names}) for names in (["busi", "own"], ["busi"]))
+    >>> unshared_sources(one, two)
+    ['own']
+    """
+    sources, others = set(first["source"]), set(second["source"])
+    return sorted(sources ^ others) if sources & others else []
+
+
+def without_sources(scores: pd.DataFrame, sources: Collection[str]) -> pd.DataFrame:
+    """Return the rows of a table of scores that are of none of these sources."""
+    return scores[~scores["source"].isin(sources)]
+
+
+def divide_by_source(both: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Divide a table of `pair` by source, where both runs name the same source of each image, and several in all."""
+    sources = both["source_first"]
+    if sources.nunique() < 2 or (sources != both["source_second"]).any():
+        return {}
+    return {str(source): rows for source, rows in both.groupby(sources)}
 
 
 def changes(both: pd.DataFrame, test: PairedTest) -> list[Change]:

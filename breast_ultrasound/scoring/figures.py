@@ -25,19 +25,20 @@ _OPEN_ENDED = {"hd95": 0.0, "assd": 0.0, "area_error": -1.0}
 
 
 def summarise_run(scores: pd.DataFrame, shifted: pd.DataFrame, test: PairedTest) -> dict[str, Any]:
-    """Return every figure of the validation and test images of all folds, and the headline of each fold's test.
+    """Return every figure of each subset, the headline of each fold's test, and every figure of each source's test.
 
-    `shifted` holds the scores of the validation images under each domain shift.
+    There are no figures by source where there is one alone. `shifted` holds the scores of images under domain shifts.
     """
-    subsets = {name: summarise(scores[scores["subset"] == name], test) for name in ("validation", "test")}
-    folds = scores[scores["subset"] == "test"].groupby("fold")
-    return subsets | {
-        "test by fold": {f"fold-{fold}": headline(summarise(group, test)) for fold, group in folds},
-        "validation under domain shift": {
-            name: before_and_after(group, test) for name, group in shifted.groupby("domain_shift")
-        },
-        "scoring rules": SCORING_RULES,
+    rows_of = {name: scores[scores["subset"] == name] for name in ("validation", "test")}
+    figures: dict[str, Any] = {name: summarise(rows, test) for name, rows in rows_of.items() if len(rows)}
+    folds, sources = (rows_of["test"].groupby(column) for column in ("fold", "source"))
+    figures["test by fold"] = {f"fold-{fold}": headline(summarise(rows, test)) for fold, rows in folds}
+    if len(sources) > 1:
+        figures["test by source"] = {source: summarise(rows, test) for source, rows in sources}
+    figures["under domain shift"] = {
+        name: before_and_after(rows, test) for name, rows in shifted.groupby("domain_shift")
     }
+    return figures | {"scoring rules": SCORING_RULES}
 
 
 def strata(scores: pd.DataFrame) -> dict[str, pd.Series]:

@@ -30,7 +30,7 @@ Interval = tuple[float, float]
 class Intervals(Section):
     """The confidence of intervals and tests, and the number of swaps of a paired test."""
 
-    draws: Annotated[int, Field(ge=100)]
+    draws: Annotated[int, Field(ge=100, le=100_000)]
     confidence: Between
 
 

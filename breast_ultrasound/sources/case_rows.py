@@ -1,25 +1,29 @@
 """Read the rows of a case table (sources/case_table.py), and check their text."""
 
 import csv
+import itertools
 import math
 import re
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 from breast_ultrasound.cases.classes import LABELS
+from breast_ultrasound.cases.names import find_files, normalise
 from breast_ultrasound.cases.raw import SEPARATOR, Case, image_file, mask_file
 from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.pipeline.tables import is_formula
 
 # A line of the table, and what is wrong there.
 Problem: TypeAlias = tuple[int, str]
 
 REQUIRED = ("image", "masks", "class")
-OPTIONAL = ("id", "source", "patient", "device", "birads", "mm_per_pixel")
+OPTIONAL = ("id", "source", "patient", "device", "birads", "mm_per_pixel", "fold")
 
 # What every file system, shell and page takes as part of a file's name.
 _ID = re.compile(r"\w([\w .()+-]{0,98}[\w)])?")
+_FOLD = re.compile(r"[0-9]{1,9}")
 _RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
 
 
@@ -38,6 +42,7 @@ class Row:
     device: str
     birads: str
     mm_per_pixel: str
+    fold: str
     surplus: bool
 
     def case(self, folder: Path, masks: int, mm_per_pixel: float | None) -> Case:
@@ -52,6 +57,7 @@ class Row:
             source=self.source,
             device=self.device,
             birads=self.birads,
+            fold=int(self.fold) if self.fold else None,
         )
 
 
@@ -71,18 +77,24 @@ def read_rows(table: Path) -> list[Row]:
             reader = csv.DictReader(file, restval="", strict=True)
             columns = [name.strip() for name in reader.fieldnames or []]
             reader.fieldnames = columns
-            rows = [_row(table.parent, reader.line_num, cells) for cells in reader]
+            cells = [(reader.line_num, cells) for cells in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(
             f"{table}: not a table of comma-separated values in UTF-8 ({error}). Save it as one."
         ) from error
+    if any("\0" in cell for _, of_line in cells for cell in of_line.values() if isinstance(cell, str)):
+        raise UserError(f"{table.name}: holds a NUL character. Save it as text.")
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
         raise UserError(
             f"{table.name}: lacks the columns {', '.join(missing)}; its first line is {','.join(columns)!r}."
         )
-    if not rows:
+    repeated = [name for name in REQUIRED + OPTIONAL if columns.count(name) > 1]
+    if repeated:
+        raise UserError(f"{table.name}: has the column {', '.join(repeated)} twice. Remove one.")
+    if not cells:
         raise UserError(f"{table.name}: is empty. Add a line for each image.")
+    rows = _with_files([_row(table.parent, line, of_line) for line, of_line in cells], table.parent)
     unused = [name for name in columns if name not in REQUIRED + OPTIONAL]
     if unused:
         print(f"{table.name}: columns that are not used: {', '.join(unused)}")
@@ -100,15 +112,22 @@ def _row(root: Path, line: int, cells: dict[str | Any, str | Any]) -> Row:
         image=image,
         masks=tuple(mask for mask in masks if mask.name),
         cls=text["class"],
-        id=text["id"] or image.stem,
+        id=text["id"] or normalise(image).stem,
         source=text["source"],
         patient=text["patient"],
         device=text["device"],
         birads=text["birads"],
         mm_per_pixel=text["mm_per_pixel"],
+        fold=text["fold"],
         # Where the reader puts cells beyond the columns.
         surplus=None in cells,
     )
+
+
+def _with_files(rows: Sequence[Row], root: Path) -> list[Row]:
+    """Return the rows with the paths of the files that they mean."""
+    files = find_files(root, itertools.chain.from_iterable((row.image, *row.masks) for row in rows))
+    return [replace(row, image=files[row.image], masks=tuple(files[mask] for mask in row.masks)) for row in rows]
 
 
 def duplicates(rows: Iterable[Row]) -> Iterator[Problem]:
@@ -117,7 +136,8 @@ def duplicates(rows: Iterable[Row]) -> Iterator[Problem]:
     for row in rows:
         for what, name, key in (
             ("id", row.id, row.id.casefold()),
-            ("image", row.image, (row.root / row.image).resolve()),
+            # Not what a link leads to: in a store of contents, equal images are one file.
+            ("image", row.image, (row.root / row.image).parent.resolve() / row.image.name),
         ):
             if key in line_of:
                 yield row.line, f"the {what} {name} is already in line {line_of[key]}."
@@ -130,8 +150,11 @@ def faults(row: Row) -> Iterator[str]:
         yield "has more cells than the first line."
     if not row.image.name:
         yield "names no image."
-    if row.image in row.masks:
+    if (row.root / row.image).resolve() in [(row.root / mask).resolve() for mask in row.masks]:
         yield "names its image as its mask."
+    for column in ("source", "patient", "device", "birads"):
+        if is_formula(text := getattr(row, column)):
+            yield f"{column} {text!r} is what a spreadsheet would compute. Write it with a letter or digit first."
     if row.cls not in LABELS:
         yield f"class {row.cls!r} is none of {', '.join(LABELS)}."
     elif row.cls != "normal" and not row.masks:
@@ -143,6 +166,8 @@ def faults(row: Row) -> Iterator[str]:
         )
     if row.mm_per_pixel and not _is_length(row.mm_per_pixel):
         yield f"mm_per_pixel {row.mm_per_pixel!r} is no number above 0; leave it empty where it is not recorded."
+    if row.fold and not _FOLD.fullmatch(row.fold):
+        yield f"fold {row.fold!r} is no whole number from 0 on; leave it empty where the image is in none."
 
 
 def _is_length(text: str) -> bool:

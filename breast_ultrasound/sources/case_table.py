@@ -6,20 +6,22 @@
 - `id` (optional): a name that can be a file's; by default that of the image file;
 - `source`, `device`, `birads` (optional): hospital or data set, scanner and BI-RADS category;
 - `patient` (optional): what the images of one person have in common, empty where it is not recorded;
+- `fold` (optional): the fold that tests it in a published split, a whole number, for `split.by: table`;
 - `mm_per_pixel` (optional): the size of a pixel; where it is empty, what a DICOM file records of square pixels.
 
 Masks have the size of the whole image as viewers show it. Of a DICOM file that records where it shows tissue, this
 region is taken over (scans/dicom.py), and so much of the masks: what `segment` gives the network of such a file.
 
+Paths are compared as cases/names.py has it. Files and folders may be links, as DVC, git-annex and DataLad make them.
+
 Every row is checked before anything is kept, and one message lists all faults, by line number.
 """
 
-import itertools
+import contextlib
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from pathlib import Path, PurePosixPath
-from typing import Any
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 import cv2
 import numpy as np
@@ -33,7 +35,7 @@ from breast_ultrasound.pipeline.errors import UserError
 from breast_ultrasound.scans.reading import open_scan
 from breast_ultrasound.scans.scan import Frame
 from breast_ultrasound.sources.case_rows import Problem, Row, duplicates, faults, read_rows
-from breast_ultrasound.sources.coco import Outlines, read_coco
+from breast_ultrasound.sources.coco import ImageOutlines, Outlines, read_coco
 
 
 def copy_table(table: Path, folder: Path) -> list[Case]:
@@ -76,32 +78,37 @@ def _read_outlines(rows: Iterable[Row]) -> tuple[dict[PurePosixPath, Outlines], 
     read, problems = {}, []
     for path, row in first.items():
         try:
-            _check_inside(row, path)
-            read[path] = read_coco(row.root / path)
+            _check_inside(path)
+            read[path] = read_coco(row.root / path, row.root)
         except UserError as error:
             problems.append((row.line, f"{path}: {error}"))
     return read, problems
 
 
-def _outlines_of(row: Row, outlines: dict[PurePosixPath, Outlines]) -> dict[PurePosixPath, Outlines]:
+def _outlines_of(row: Row, outlines: dict[PurePosixPath, Outlines]) -> dict[PurePosixPath, ImageOutlines]:
     """Return what the COCO files of a row hold of its image."""
     return {path: outlines[path].of(row.image) for path in row.masks if _is_coco(path)}
 
 
-def _take(folder: Path, named: tuple[Row, dict[PurePosixPath, Outlines]]) -> Case | list[str]:
+def _take(folder: Path, named: tuple[Row, dict[PurePosixPath, ImageOutlines]]) -> Case | list[str]:
     """Write the pictures of a row and return its case, or return all its faults."""
     row, outlines = named
-    wrong, read = list(faults(row)), []
+    wrong, unread = list(faults(row)), []
     if not row.image.name:
         return wrong
-    for path in (row.image, *row.masks):
-        try:
-            _check_inside(row, path)
-            read.append(_pictures(row, path, outlines))
-        except UserError as error:
-            wrong.append(f"{path}: {error}".replace(f"{path}: {row.root / path}: ", f"{path}: "))
-    if len(read) > len(row.masks):
-        (frame,), masks = read[0], list(itertools.chain(*read[1:]))
+    frame, masks = None, []
+    with _listed(unread, row, row.image):
+        _check_inside(row.image)
+        frame = _only_frame(row.root / row.image)
+    for path in row.masks:
+        with _listed(unread, row, path):
+            _check_inside(path)
+            if not _is_coco(path):
+                masks.append(read_mask(row.root / path))
+            elif frame:
+                masks += outlines[path].draw(*frame.whole.shape)
+    wrong += unread
+    if frame and not unread:
         wrong += _misfits(row, frame, masks)
         if not wrong:
             kept = [frame.cut(mask) for mask in masks] or [np.zeros(frame.image.shape, bool)]
@@ -111,11 +118,13 @@ def _take(folder: Path, named: tuple[Row, dict[PurePosixPath, Outlines]]) -> Cas
     return wrong
 
 
-def _pictures(row: Row, path: PurePosixPath, outlines: dict[PurePosixPath, Outlines]) -> list[Any]:
-    """Read the image of a row, a frame, or the masks in one of its paths, bool of the shape of the whole frame."""
-    if path == row.image:
-        return [_only_frame(row.root / path)]
-    return outlines[path].draw(row.image) if _is_coco(path) else [read_mask(row.root / path)]
+@contextlib.contextmanager
+def _listed(faults_of_row: list[str], row: Row, path: PurePosixPath) -> Iterator[None]:
+    """Add the error with which a file is read to the faults of its row."""
+    try:
+        yield
+    except UserError as error:
+        faults_of_row.append(f"{path}: {error}".replace(f"{path}: {row.root / path}: ", f"{path}: "))
 
 
 def _only_frame(path: Path) -> Frame:
@@ -157,8 +166,9 @@ def _loses_a_part(frame: Frame, mask: Mask) -> bool:
     return not np.isin(parts[mask], frame.cut(parts)).all()
 
 
-def _check_inside(row: Row, path: PurePosixPath) -> None:
-    if row.root.resolve() not in (row.root / path).resolve().parents:
+def _check_inside(path: PurePosixPath) -> None:
+    """Refuse a path that leads out of the folder of the table; a link in this folder may lead anywhere."""
+    if path.is_absolute() or PureWindowsPath(path).anchor or ".." in path.parts:
         raise UserError("leads outside the folder of the table.")
 
 

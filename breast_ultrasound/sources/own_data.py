@@ -4,7 +4,7 @@ from pathlib import Path
 
 from breast_ultrasound.cases.raw import TABLE, Case
 from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.pipeline.system_files import is_system_file
+from breast_ultrasound.scans.folders import walk
 from breast_ultrasound.sources.archive import open_archive
 from breast_ultrasound.sources.case_table import copy_table
 from breast_ultrasound.sources.class_folders import copy_class_folders
@@ -33,7 +33,7 @@ def name_of(path: Path) -> str:
 
 def find_table(root: Path) -> Path | None:
     """Return the case table somewhere in a folder, or None where it has none; UserError where there are several."""
-    tables = sorted(path for path in root.rglob(TABLE) if not is_system_file(path, root))
+    tables = [path for path in walk(root) if path.name == TABLE]
     if len(tables) > 1:
         raise UserError(
             f"{', '.join(str(path.relative_to(root)) for path in tables)}: {len(tables)} case tables. Name one of them."

@@ -7,7 +7,7 @@ import keras
 from keras import ops
 from pydantic import Field
 
-from breast_ultrasound.pipeline.params import NotNegative, Real, Section, Share
+from breast_ultrasound.pipeline.params import Real, Section, Share
 
 
 class Augment(Section):
@@ -18,9 +18,9 @@ class Augment(Section):
     scale: Share
     stretch: Share
     shift: Share
-    gamma: NotNegative
+    gamma: Annotated[Real, Field(ge=0, le=3)]
     contrast: Share
-    speckle: NotNegative
+    speckle: Annotated[Real, Field(ge=0, le=3)]
 
 
 def augment(

@@ -29,7 +29,7 @@ class FirstStep(keras.callbacks.Callback):
 
 
 class Progress(keras.callbacks.Callback):
-    """Key each epoch and validate what will be saved; with `live` and `log`, draw curves and log the speed as well."""
+    """Key each epoch, validate and save the same; with `live` and `log`, draw curves and log the speed as well."""
 
     def __init__(self, batches: Batches, live: Live | None = None, log: Path | None = None) -> None:
         super().__init__()
@@ -45,7 +45,11 @@ class Progress(keras.callbacks.Callback):
         self._started = time.perf_counter()
 
     def on_test_begin(self, logs: dict[str, float] | None = None) -> None:
-        """Give every device the statistics of the first one, which are the ones that are saved."""
+        """Validate with the statistics that are saved."""
+        self._share_statistics()
+
+    def _share_statistics(self) -> None:
+        """Give every device the statistics of the first one."""
         for variable in self.model.network.non_trainable_variables:
             variable.assign(ops.convert_to_numpy(variable))
 
@@ -58,7 +62,7 @@ class Progress(keras.callbacks.Callback):
             return
         with self._log.open("a" if epoch else "w") as file:
             rate = self._batches.images_per_epoch / seconds
-            print(f"epoch {epoch + 1}: {seconds:.2f} s, {rate:.1f} images/s with validation", file=file)
+            print(f"epoch {epoch + 1}: {seconds:.2f} s, {rate:.1f} images/s", file=file)
 
     def draw(self, logs: dict[str, float]) -> None:
         """Add a point to each curve."""
@@ -70,20 +74,24 @@ class Progress(keras.callbacks.Callback):
         self._live.next_step()
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:
-        """Print how long it took."""
+        """Share what is saved, and print how long it took, validation included."""
+        self._share_statistics()
         rate = self._batches.images_per_epoch / float(np.median(self._seconds))
-        print(f"{len(self._seconds)} epochs in {sum(self._seconds):.0f} s, median {rate:.1f} images/s with validation")
+        print(f"{len(self._seconds)} epochs in {sum(self._seconds):.0f} s, median {rate:.1f} images/s")
 
 
 class Resume(keras.callbacks.Callback):
     """Begin with the checkpoint in `file` if there is one, and keep one of the start of each epoch there.
 
-    It comes last of the callbacks, since it keeps the state that the others leave.
+    `stopping` is there where images validate. It comes before this callback, and so do all others, since this one keeps
+    the state that they leave.
     """
 
-    def __init__(self, file: CheckpointFile, stopping: keras.callbacks.EarlyStopping, progress: Progress) -> None:
+    def __init__(
+        self, file: CheckpointFile, progress: Progress, stopping: keras.callbacks.EarlyStopping | None = None
+    ) -> None:
         super().__init__()
-        self._file, self._stopping, self._progress = file, stopping, progress
+        self._file, self._progress, self._stopping = file, progress, stopping
         self._checkpoint = file.load()
 
     @property
@@ -98,9 +106,10 @@ class Resume(keras.callbacks.Callback):
         print(f"{self._file.path}: going on after {self.first_epoch} epochs.")
         for variable, value in zip(self._variables(), self._checkpoint.variables, strict=True):
             variable.assign(value)
-        for name, value in self._checkpoint.stopping.items():
-            setattr(self._stopping, name, value)
-        self._stopping.best_weights = self._checkpoint.best_weights
+        if self._stopping:
+            for name, value in self._checkpoint.stopping.items():
+                setattr(self._stopping, name, value)
+            self._stopping.best_weights = self._checkpoint.best_weights
         for past in self._checkpoint.logs:
             self._progress.draw(past)
 
@@ -108,8 +117,11 @@ class Resume(keras.callbacks.Callback):
         """Keep the state."""
         if epoch > self.first_epoch:
             variables = [ops.convert_to_numpy(variable) for variable in self._variables()]
-            stopping = {name: getattr(self._stopping, name) for name in ("wait", "best", "best_epoch")}
-            self._file.save(Checkpoint(variables, self._stopping.best_weights, stopping, self._progress.logs))
+            best, stopping = [], {}
+            if self._stopping:
+                best = self._stopping.best_weights
+                stopping = {name: getattr(self._stopping, name) for name in ("wait", "best", "best_epoch")}
+            self._file.save(Checkpoint(variables, best, stopping, self._progress.logs))
 
     def _variables(self) -> list[keras.Variable]:
         return self.model.network.variables + self.model.optimizer.variables

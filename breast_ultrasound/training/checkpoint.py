@@ -22,7 +22,7 @@ class Checkpoint:
     """The state of a training between two epochs.
 
     `variables` are those of network and optimizer, `best_weights` the weights of the best epoch so far, `stopping` how
-    early stopping stands, and `logs` the figures of each finished epoch.
+    early stopping stands, both empty without validation, and `logs` the figures of each finished epoch.
     """
 
     variables: list[NDArray[Any]]

@@ -20,10 +20,10 @@ from breast_ultrasound.training.trainer import Trainer
 
 @dataclass(frozen=True)
 class FoldBatches:
-    """The batches of a fold that train, and those that validate."""
+    """The batches of a fold that train, and those that validate, if any."""
 
     training: Batches
-    validation: Batches
+    validation: Batches | None
 
 
 def build_trainer(size: int, settings: Settings, steps: int, precision: str) -> Trainer:
@@ -37,12 +37,18 @@ def build_trainer(size: int, settings: Settings, steps: int, precision: str) -> 
     return trainer
 
 
+def stop_early(patience: int) -> keras.callbacks.EarlyStopping:
+    """Return what ends a training after `patience` epochs without a better lesion Dice, and keeps the best weights."""
+    return keras.callbacks.EarlyStopping("val_lesion_dice", mode="max", patience=patience, restore_best_weights=True)
+
+
 def fit(
     settings: Settings, batches: FoldBatches, hardware: Device, progress: Progress, unfinished: CheckpointFile
 ) -> keras.Model:
     """Train a network, or go on with an unfinished training.
 
-    Return it with the averaged weights of the epoch that had the best validation lesion Dice.
+    Return it with the averaged weights of the epoch that had the best validation lesion Dice, or where no images
+    validate, of the last one.
     """
     train = settings.train
     # TensorFlow writes of oneDNN and of memory until the first step is done.
@@ -50,19 +56,17 @@ def fit(
         start.enter_context(held_stderr())
         steps = train.epochs * len(batches.training)
         trainer = build_trainer(batches.training.size, settings, steps, hardware.precision)
-        stopping = keras.callbacks.EarlyStopping(
-            "val_lesion_dice", mode="max", patience=train.patience, restore_best_weights=True
-        )
+        stopping = [stop_early(train.patience)] if batches.validation else []
         swap = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
-        resume = Resume(unfinished, stopping, progress)
+        resume = Resume(unfinished, progress, *stopping)
         trainer.fit(
             as_fitted(batches.training),
             initial_epoch=resume.first_epoch,
             epochs=train.epochs,
-            validation_data=as_fitted(batches.validation),
+            validation_data=as_fitted(batches.validation) if batches.validation else None,
             # Keras would shuffle the order of the batches as well, by what was drawn before.
             shuffle=False,
-            callbacks=[swap, stopping, progress, FirstStep(start.close), resume],
+            callbacks=[swap, *stopping, progress, FirstStep(start.close), resume],
             verbose=1 if sys.stdout.isatty() else 2,
         )
     return trainer.network

@@ -36,9 +36,15 @@ def read_record(fold: int) -> dict[str, Any]:
     return json.loads((_in_git(fold) / RECORD).read_text(encoding="utf-8"))
 
 
-def read_curve(fold: int, name: str) -> pd.Series:
-    """Read a figure by epoch, such as `val_lesion_dice`."""
-    return pd.read_csv(_in_git(fold) / "plots" / "metrics" / f"{name}.tsv", sep="\t")[name]
+def read_curves(fold: int, name: str) -> pd.DataFrame:
+    """Read a figure, such as `lesion_dice`, by epoch: the columns `train` and, where images validated, `validation`."""
+    files = {
+        subset: _in_git(fold) / "plots" / "metrics" / f"{figure}.tsv"
+        for subset, figure in (("train", name), ("validation", f"val_{name}"))
+    }
+    return pd.DataFrame(
+        {subset: pd.read_csv(file, sep="\t")[file.stem] for subset, file in files.items() if file.exists()}
+    )
 
 
 def _in_git(fold: int) -> Path:

@@ -1,22 +1,11 @@
-from functools import partial
-
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from numpy.typing import NDArray
 
-from breast_ultrasound.answers.cross_fitting import is_gain
-from breast_ultrasound.answers.fitting import (
-    IMAGE_STEPS,
-    PARTS,
-    decide,
-    fit_steps,
-    parts_by_group,
-    search_in_turn,
-    search_jointly,
-    utility,
-)
+from breast_ultrasound.answers.fitting import IMAGE_STEPS, best_change, fit_steps, utility
 from breast_ultrasound.answers.postprocess import Steps
 from breast_ultrasound.scoring.paired import PairedTest
 
@@ -29,68 +18,47 @@ CANDIDATES = {
     "largest_only": (False, True),
 }
 GROUPS = np.arange(100) // 2
+TEST = PairedTest(500, 0.95, seed=0)
 
 
-def is_gain_of_groups(gains: NDArray[np.float64]) -> bool:
-    return is_gain(PairedTest(500, 0.95, seed=0), gains, GROUPS)
-
-
-@given(st.lists(st.integers(0, 40), min_size=1), st.integers(0, 99))
-def test_no_group_lies_in_two_parts_and_the_parts_are_even(groups: list[int], seed: int) -> None:
-    parts = parts_by_group(np.array(groups), seed)
-    part_of = dict(zip(groups, parts.tolist(), strict=True))
-    assert [part_of[group] for group in groups] == parts.tolist()
-    groups_in_each = np.bincount(list(part_of.values()), minlength=PARTS)
-    assert groups_in_each.max() - groups_in_each.min() <= 1
-    assert np.array_equal(parts, parts_by_group(np.array(groups), seed))
-
-
-def test_the_fit_reaches_a_separable_best_and_leaves_off_what_does_not_pay() -> None:
+def test_the_fit_reaches_a_separable_best_and_leaves_off_what_does_not_help() -> None:
     best = Steps(image_probability=0.3, threshold=0.3, part_area=0.005, largest_only=True)
 
     def score(steps: Steps) -> NDArray[np.float64]:
         return np.full(100, sum(getattr(steps, name) == getattr(best, name) for name in CANDIDATES) / 6)
 
-    parts = parts_by_group(GROUPS, seed=0)
-    assert fit_steps(CANDIDATES, score, parts, lambda gains: gains.mean() > 0.001) == best
-    # A decision pays as a whole, or all its steps stay off.
-    assert fit_steps(CANDIDATES, score, parts, lambda gains: gains.mean() > 0.4) == Steps()
+    assert fit_steps(CANDIDATES, score, GROUPS, TEST) == best
 
 
-def test_the_threshold_and_the_image_level_probability_are_searched_together() -> None:
+def test_the_threshold_and_the_image_level_probability_are_chosen_together() -> None:
     def score(steps: Steps) -> NDArray[np.float64]:
         """Score each of the two below the default where it is changed alone."""
         changed = steps.threshold == 0.3, steps.image_probability == 0.1
-        return np.full(5, 0.5 + 0.1 * all(changed) - 0.1 * (sum(changed) == 1))
+        return np.full(100, 0.5 + 0.1 * all(changed) - 0.1 * (sum(changed) == 1))
 
     image_steps = {name: CANDIDATES[name] for name in IMAGE_STEPS}
-    assert search_jointly(image_steps, Steps(), score) == Steps(threshold=0.3, image_probability=0.1)
-    assert search_in_turn(image_steps, Steps(), score) == Steps()
+    assert fit_steps(image_steps, score, GROUPS, TEST) == Steps(threshold=0.3, image_probability=0.1)
+    alone = [{name: value} for name, values in image_steps.items() for value in values]
+    assert best_change(alone, Steps(), score, GROUPS, TEST) == Steps()
 
 
-@given(st.floats(0, 1), st.integers(1, 20))
-def test_a_candidate_that_equals_the_default_is_never_better(utility: float, groups: int) -> None:
-    def score(_: Steps) -> NDArray[np.float64]:
-        return np.full(20, utility)
-
-    parts = parts_by_group(np.arange(20) % groups, seed=0)
-    assert search_jointly(CANDIDATES, Steps(), score) == Steps()
-    # Not even where any gain would pay.
-    assert fit_steps(CANDIDATES, score, parts, lambda _: True) == Steps()
-
-
-def test_no_image_has_a_say_in_its_own_gain() -> None:
-    """Each part's images gain by a threshold of their own, which a search without them cannot find."""
-    parts = np.arange(10) % PARTS
-    thresholds = 0.1 * np.arange(PARTS)
-    gains_seen = []
+def test_the_step_that_gains_most_is_taken_first_and_what_adds_nothing_to_it_is_left_off() -> None:
+    """Both steps mend the same images, and the one that is listed last mends more of them."""
 
     def score(steps: Steps) -> NDArray[np.float64]:
-        return (thresholds[parts] == steps.threshold).astype(float)
+        mended = max(30 * (steps.smooth > 0), 60 * steps.largest_only)
+        return np.where(np.arange(100) < mended, 0.6, 0.5)
 
-    search = partial(search_jointly, {"threshold": thresholds.tolist()})
-    decide(search, Steps(threshold=0.9), score, parts, lambda gains: bool(gains_seen.append(gains)))
-    assert np.array_equal(gains_seen, np.zeros((1, 10)))
+    assert fit_steps(CANDIDATES, score, GROUPS, TEST) == Steps(largest_only=True)
+
+
+@given(arrays(float, (3, 20), elements=st.floats(-1, 1)), arrays(int, 20, elements=st.integers(0, 19)))
+def test_a_change_without_a_gain_is_never_made(gains: NDArray[np.float64], groups: NDArray[np.int64]) -> None:
+    # Of each candidate's gains as much is taken away that their mean is at most 0.
+    gains = gains - np.maximum(gains.mean(axis=1, keepdims=True), 0)
+    values = {0.0: np.zeros(20), **dict(zip((0.1, 0.2, 0.3), gains, strict=True))}
+    changes = [{"peak": value} for value in values]
+    assert best_change(changes, Steps(), lambda steps: values[steps.peak], groups, TEST) == Steps()
 
 
 @pytest.mark.parametrize(("gaining", "taken"), [(60, True), (6, False)])
@@ -98,7 +66,7 @@ def test_a_gain_of_a_few_images_is_noise_and_one_of_many_is_not(gaining: int, ta
     def score(steps: Steps) -> NDArray[np.float64]:
         return np.where(np.arange(100) < gaining, 0.5 + 0.1 * steps.largest_only, 0.5)
 
-    assert fit_steps(CANDIDATES, score, parts_by_group(GROUPS, seed=0), is_gain_of_groups).largest_only == taken
+    assert fit_steps(CANDIDATES, score, GROUPS, TEST).largest_only == taken
 
 
 def random_fit(seed: int, gain: float) -> Steps:
@@ -114,7 +82,7 @@ def random_fit(seed: int, gain: float) -> Steps:
         taken = (changes.get((name, getattr(steps, name)), np.zeros(100)) for name in CANDIDATES)
         return sum(taken, np.full(100, 0.5))
 
-    return fit_steps(CANDIDATES, score, parts_by_group(GROUPS, seed), is_gain_of_groups)
+    return fit_steps(CANDIDATES, score, GROUPS, TEST)
 
 
 def test_a_step_is_rarely_taken_where_none_helps() -> None:

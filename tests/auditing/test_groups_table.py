@@ -14,7 +14,7 @@ def audited(
     """The table of benign images a, b, c, … without faults."""
     images = len(patients)
     figures = pd.DataFrame({"id": list("abcdef")[:images], "class": "benign", "patient": patients, "burned_pixels": 0})
-    figures = figures.assign(source="", mask_pixels=1, border_pixels=0, mask_parts=1, masks=1, contrast=99)
+    figures = figures.assign(source="", fold=None, mask_pixels=1, border_pixels=0, mask_parts=1, masks=1, contrast=99)
     frames = group_pairs(images, near_duplicates, 0.9, 0.9)
     sweeps = chain(images, sweep_pairs) if sweep_pairs else frames
     return tabulate(Relations(figures, near_duplicates, sweep_pairs or [], frames, sweeps))

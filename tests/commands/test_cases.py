@@ -1,6 +1,8 @@
 """The table that `cases` writes for folders as people have them, and that the pipeline takes it."""
 
+import json
 import sys
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,4 +189,56 @@ def test_what_is_outlined_beside_the_lesions_is_left_out_and_named(
 
 def test_a_folder_that_is_not_there_is_named_as_such(command_on_own: Callable[[], str]) -> None:
     with pytest.raises(SystemExit, match=r"own: is no folder"):
+        command_on_own()
+
+
+def test_names_with_accents_are_paired_however_they_are_composed(write: Write, tabulated: Run) -> None:
+    write("own/images/Brüst.png", scan())
+    write("own/masks/" + unicodedata.normalize("NFD", "Brüst.png"), LESION)
+    rows, _ = tabulated()
+    assert [(case.id, case.cls) for case in rows] == [("Brüst", "lesion")]
+
+
+def test_linked_folders_and_files_are_followed(write: Write, tabulated: Run, tmp_path: Path) -> None:
+    write("store/img/x.png", scan())
+    write("store/x.png", LESION)
+    (tmp_path / "own/masks").mkdir(parents=True)
+    (tmp_path / "own/images").symlink_to(tmp_path / "store/img")
+    (tmp_path / "own/masks/x.png").symlink_to((tmp_path / "store/x.png").rename(tmp_path / "store/x"))
+    rows, _ = tabulated()
+    assert [(case.id, case.cls) for case in rows] == [("x", "lesion")]
+
+
+def outlined(file: Path, image_ids: list[Any]) -> None:
+    """A COCO file of x.png, whose id is 7, and y.png, with annotations of these ids."""
+    images = [{"id": 7 + n, "file_name": f"{name}.png", "height": 40, "width": 60} for n, name in enumerate("xy")]
+    annotations = [{"image_id": each, "segmentation": [[1, 1, 30, 1, 30, 30, 1, 30]]} for each in image_ids]
+    file.write_text(json.dumps({"images": images, "annotations": annotations}))
+
+
+def test_an_image_that_a_coco_file_outlines_holds_a_lesion(write: Write, tabulated: Run, tmp_path: Path) -> None:
+    for number, name in enumerate("xy"):
+        write(f"own/{name}.png", scan(number))
+    outlined(tmp_path / "own/coco.json", [7])
+    rows, _ = tabulated()
+    assert {case.id: case.cls for case in rows} == {"x": "lesion", "y": "normal"}
+
+
+def test_annotations_of_images_that_are_not_there_are_refused(
+    write: Write, command_on_own: Callable[[], str], tmp_path: Path
+) -> None:
+    for number, name in enumerate("xy"):
+        write(f"own/{name}.png", scan(number))
+    outlined(tmp_path / "own/coco.json", ["7"])
+    with pytest.raises(SystemExit, match=r"coco\.json: has no image of the id '7'"):
+        command_on_own()
+
+
+def test_nothing_in_the_table_is_a_formula(write: Write, command_on_own: Callable[[], str], tmp_path: Path) -> None:
+    write("own/=1+1.png", scan())
+    command_on_own()
+    assert "./=1+1.png" in (tmp_path / "own/cases.csv").read_text()
+    (tmp_path / "own/cases.csv").unlink()
+    (tmp_path / "own/list.csv").write_text("name,class,patient\n=1+1.png,benign,@SUM(1)\n")
+    with pytest.raises(SystemExit, match=r"list\.csv: patient '@SUM\(1\)' is what a spreadsheet would compute"):
         command_on_own()

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from conftest import commit, run
@@ -69,6 +70,33 @@ def test_runs_from_before_the_columns_were_renamed_are_read(compare_runs: Compar
     comparison = compare_runs({"scores": earlier}, {"scores": own_scores(60, 0, 0)})
     [gained] = comparison.gained.to_dict("records")
     assert (gained["id"], gained["kind_first"], gained["kind_second"]) == ("benign (0)", "false negative", "displaced")
+
+
+def test_runs_of_the_same_sources_are_compared_by_source(compare_runs: Compare) -> None:
+    sources = {f"benign ({number})": source for number, source in enumerate(("busi", "busi", "own"))}
+    first, second = (
+        scores.assign(source=scores["id"].map(sources)) for scores in (own_scores(50, 50, 50), own_scores(60, 60, 40))
+    )
+    comparison = compare_runs({"scores": first}, {"scores": second})
+    assert {source: figures[0].images for source, figures in comparison.changes_by_source.items()} == {
+        "busi": 2,
+        "own": 1,
+    }
+    printed = "\n".join(summary_lines(comparison, 0.95))
+    assert printed.index("\ntest  ") < printed.index("\ntest, busi") < printed.index("\ntest, own")
+
+
+def test_only_images_of_the_sources_of_both_runs_are_compared(compare_runs: Compare) -> None:
+    alone = own_scores(50, 50).assign(source="busi")
+    pooled = own_scores(60, 60, 70).assign(source=lambda rows: np.where(rows["id"] == "benign (2)", "own", "busi"))
+    comparison = compare_runs({"scores": alone}, {"scores": pooled})
+    assert (comparison.images, comparison.left_out, comparison.changes_by_source) == (2, ["own"], {})
+    assert "not compared, since one of the runs lacks them: images of own" in "\n".join(summary_lines(comparison, 0.95))
+
+
+def test_a_run_without_validation_images_is_compared_on_test(compare_runs: Compare) -> None:
+    comparison = compare_runs({"scores": own_scores(50, 50)}, {"scores": scores("test", hits=(60, 50)).assign(fold=0)})
+    assert list(comparison.changes) == ["test"]
 
 
 @pytest.mark.parametrize(

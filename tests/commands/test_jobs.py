@@ -18,7 +18,7 @@ def masks(*inputs: Path) -> dict[str, str]:
 def test_scans_that_differ_in_suffix_alone_get_masks_of_different_names(tmp_path: Path) -> None:
     for name in ("a.png", "a.tif", "b.png"):
         (tmp_path / name).write_bytes(picture_bytes(scan_image()))
-    assert masks(tmp_path) == {"a.png": "a.png.png", "a.tif": "a.tif.png", "b.png": "b.png"}
+    assert masks(tmp_path) == {"a.png": "a.png_mask.png", "a.tif": "a.tif_mask.png", "b.png": "b_mask.png"}
 
 
 def test_scans_that_differ_in_folder_alone_get_masks_in_folders(tmp_path: Path) -> None:
@@ -27,7 +27,7 @@ def test_scans_that_differ_in_folder_alone_get_masks_in_folders(tmp_path: Path) 
         path.parent.mkdir()
         path.write_bytes(picture_bytes(scan_image()))
     jobs = plan_jobs(paths, Path("out"))
-    assert [job.mask.as_posix() for job in jobs] == ["out/left/a.png.png", "out/right/a.png.png"]
+    assert [job.mask.as_posix() for job in jobs] == ["out/left/a.png_mask.png", "out/right/a.png_mask.png"]
 
 
 def test_dicom_files_named_by_numbers_keep_all_of_their_name(tmp_path: Path) -> None:
@@ -35,10 +35,10 @@ def test_dicom_files_named_by_numbers_keep_all_of_their_name(tmp_path: Path) -> 
         content = picture_bytes(scan_image()) if name == "b.png" else dicom_bytes([scan_image()])
         (tmp_path / name).write_bytes(content)
     assert masks(tmp_path) == {
-        "1.2.840.1": "1.2.840.1.png",
-        "1.2.840.2": "1.2.840.2.png",
-        "a.ima": "a.png",
-        "b.png": "b.png",
+        "1.2.840.1": "1.2.840.1_mask.png",
+        "1.2.840.2": "1.2.840.2_mask.png",
+        "a.ima": "a_mask.png",
+        "b.png": "b_mask.png",
     }
 
 
@@ -51,7 +51,7 @@ def test_dicom_objects_without_pixels_are_counted_in_a_folder(
     made.SOPClassUID = MediaStorageDirectoryStorage
     (tmp_path / "DICOMDIR").write_bytes(saved(made))
     (tmp_path / "IM1").write_bytes(dicom_bytes([scan_image()]))
-    assert masks(tmp_path) == {"IM1": "IM1.png"}
+    assert masks(tmp_path) == {"IM1": "IM1_mask.png"}
     assert "DICOM objects without pixels, such as reports, are left out: 1" in capsys.readouterr().out
 
 

@@ -1,15 +1,22 @@
 """The page as it runs: asked over HTTP, and looked at in Chromium."""
 
+import contextlib
 import csv
 import http.client
+import importlib.util
 import io
 import json
+import os
+import re
 import signal
 import socket
 import subprocess
 import sys
+import threading
+import time
 import zipfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -17,6 +24,7 @@ from urllib.parse import quote
 import cv2
 import numpy as np
 import pytest
+import uvicorn
 from conftest import ROOT, run
 from onnx_network import write_dark_network
 from PIL import Image
@@ -26,12 +34,21 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
+from breast_ultrasound import PRETRAINED, open_network, segment
+from breast_ultrasound.commands.page.command import application
+from breast_ultrasound.commands.page.desk import Desk, OutdatedError
+from breast_ultrasound.commands.page.guard import ADDRESS
+from breast_ultrasound.commands.page.holding import HeldFrame, Limits, Upload
+from breast_ultrasound.findings.segmented import Segmented
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.scans.scan import Frame
+
 LOOP = [np.roll(scan_image(64, 96), 5 * step, axis=1) for step in range(5)]
 
 
 @pytest.fixture(scope="module")
-def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
-    """The port of a page that runs, with a network that takes dark pixels for lesion."""
+def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int]]:
+    """The port and the process of a page that runs, with a network that takes dark pixels for lesion."""
     model = tmp_path_factory.mktemp("model") / "dark.onnx"
     write_dark_network(model)
     command = (sys.executable, "-m", "breast_ultrasound.commands.page.command", "--port", "0", "--model", str(model))
@@ -40,10 +57,15 @@ def port(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
     assert page.stdout.readline() == f"{model}: the network given by --model.\n"
     first = page.stdout.readline()
     assert first.startswith("page: http://127.0.0.1:"), first + page.stdout.read()
-    yield int(first.split()[1].rpartition(":")[2])
+    yield int(first.split()[1].rpartition(":")[2]), page.pid
     page.send_signal(signal.SIGINT)
     rest = page.communicate(timeout=60)[0]
     assert (rest, page.returncode) == ("", 0)
+
+
+@pytest.fixture(scope="module")
+def port(process: tuple[int, int]) -> int:
+    return process[0]
 
 
 class Reply:
@@ -104,12 +126,13 @@ def test_masks_annotations_and_findings_of_all_scans_are_downloaded(port: int) -
     query = "&".join([f"key={key}" for key in keys] + ["threshold=0.5"])
     with zipfile.ZipFile(io.BytesIO(get(port, f"/masks.zip?{query}").body)) as archive:
         names = archive.namelist()
-        assert names == ["a.png", "a (2).png", *(f"乳 房_frames/{number:05}.png" for number in range(1, 6))]
-        mask = decoded(archive.read("a.png"))
+        loop = [f"乳 房_frames/{number:05}.png" for number in range(1, 6)]
+        assert names == ["a_mask.png", "a (2)_mask.png", *loop]
+        mask = decoded(archive.read("a_mask.png"))
     assert set(np.unique(mask)) == {0, 255}
     assert ((mask > 0) ^ (scan_image() < 100)).mean() < 0.03
     coco = json.loads(get(port, f"/coco.json?{query}").body)
-    assert [image["file_name"] for image in coco["images"]] == names
+    assert [image["file_name"] for image in coco["images"]] == ["a.png", "a (2).dcm", *loop]
     assert {annotation["image_id"] for annotation in coco["annotations"]} == set(range(1, 8))
     table = list(csv.DictReader(get(port, f"/findings.csv?{query}").body.decode().splitlines()))
     assert [row["mask"] for row in table] == names
@@ -153,13 +176,175 @@ def test_what_cannot_be_read_is_reported_in_a_line_and_the_page_goes_on(port: in
     for name, content, message in (
         ("../\n\x1b[31mname.dcm", b"nothing", "[31mname.dcm: not a readable DICOM object"),
         ("ct.dcm", dicom_bytes([scan_image()], Modality="CT"), "ct.dcm: its modality is CT"),
-        ("large.png", picture_bytes(np.zeros((5000, 5000), np.uint8)), "5000×5000 pixels are more than"),
+        ("large.png", picture_bytes(np.zeros((3000, 3000), np.uint8)), "3000×3000 pixels are more than"),
         ("empty.png", b"", "empty.png: not a readable image"),
     ):
         [line] = drop(port, name, content)
         assert message in line["error"]
         assert line["error"].isprintable()
+        assert "--" not in line["error"]
     assert len(drop(port, "good.png", picture_bytes(scan_image()))) == 2
+
+
+def test_another_modality_is_taken_where_the_box_is_ticked(port: int) -> None:
+    content = dicom_bytes([scan_image()], Modality="CT")
+    [refusal] = drop(port, "ct.dcm", content)
+    assert refusal["error"].endswith("not ultrasound (US). Tick “other modalities”, drop it again to go on.")
+    ticked = Reply(port, "POST", "/scans?name=ct.dcm&any_modality=true", content)
+    assert len(ticked.body.splitlines()) == 2
+
+
+def test_each_frame_comes_with_its_findings_as_fitted(port: int) -> None:
+    _, frame = drop(port, "a.png", picture_bytes(scan_image()))
+    assert frame["lesions"] == 1
+    assert 0 < frame["predicted_dice"] <= 1
+
+
+def test_a_mask_is_no_scan(port: int) -> None:
+    mask = np.where(scan_image() < 100, 255, 0).astype(np.uint8)
+    for name, image in (("benign (1)_mask_1.png", scan_image()), ("any.png", mask), ("any.bmp", mask // 255)):
+        assert drop(port, name, picture_bytes(image, Path(name).suffix)) == [{"mask": name}]
+
+
+def test_what_is_left_out_of_a_scan_is_said(port: int) -> None:
+    two = regions((0, 0, 39, 59), (45, 0, 89, 59))
+    _, _, note = drop(port, "two.dcm", dicom_bytes([scan_image()], SequenceOfUltrasoundRegions=two))
+    assert note["note"].startswith("two.dcm: shows tissue in 2 regions side by side")
+
+
+def test_the_sample_is_small_and_has_one_lesion_that_the_shipped_network_finds(port: int) -> None:
+    sample = get(port, "/synthetic-phantom.jpg").body
+    assert len(sample) < 60_000
+    pixels = decoded(sample)
+    segmented = segment(Frame.without_region(pixels, 1), open_network(PRETRAINED))
+    [lesion] = segmented.lesions
+    assert (lesion.centre_x, lesion.centre_y) == pytest.approx((185, 197), abs=6)
+
+
+def test_no_more_lesions_are_listed_than_can_be_looked_at(port: int) -> None:
+    image = np.full((640, 640), 180, np.uint8)
+    image.reshape(16, 40, 16, 40)[:, 10:30, :, 10:30] = 20
+    scan, frame = drop(port, "many.png", picture_bytes(image))
+    answer = json.loads(get(port, f"/scans/{scan['key']}/1?threshold=0.5").body)
+    assert answer["count"] == frame["lesions"] > len(answer["lesions"]) == 100
+
+
+def desk_with(tmp_path: Path, **limits: Any) -> Desk:
+    write_dark_network(tmp_path / "dark.onnx")
+    return Desk(open_network(tmp_path / "dark.onnx"), Limits(**limits))
+
+
+def upload(desk: Desk, name: str, content: bytes) -> Upload:
+    begun = desk.begin(name)
+    desk.receive(begun, content)
+    return begun
+
+
+def test_a_removed_scan_is_not_segmented_further(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    lines = desk.add(upload(desk, "loop.mp4", clip_bytes(LOOP)), False)
+    key = next(lines)["key"]
+    assert next(lines)["number"] == 1
+    desk.remove(key)
+    assert list(lines) == []
+
+
+def test_a_scan_is_forgotten_whose_browser_is_gone_before_it_is_read(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    lines = desk.add(upload(desk, "loop.mp4", clip_bytes(LOOP)), False)
+    key, _ = next(lines)["key"], next(lines)
+    del lines
+    with pytest.raises(KeyError):
+        desk.frame(key, 1)
+
+
+def test_files_on_their_way_count_as_held_until_they_are_segmented(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path, held=1000)
+    first = upload(desk, "a.png", bytes(600))
+    with pytest.raises(UserError, match=r"b.png: the page holds as much as it may"):
+        upload(desk, "b.png", bytes(600))
+    del first
+    upload(desk, "b.png", bytes(600))
+
+
+def test_of_questions_about_a_frame_only_the_newest_that_is_awaited_is_answered(tmp_path: Path) -> None:
+    desk = desk_with(tmp_path)
+    key = next(lines := desk.add(upload(desk, "a.png", picture_bytes(scan_image())), False))["key"]
+    list(lines)
+    computed: list[float] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def ask(threshold: float, awaited: bool = True) -> None:
+        def is_awaited() -> bool:
+            begun.set()
+            return go_on.wait(10) and awaited
+
+        with contextlib.suppress(OutdatedError):
+            desk.answer(key, 1, threshold, is_awaited)
+            computed.append(threshold)
+
+    threads = [threading.Thread(target=ask, args=arguments) for arguments in ((0.1,), (0.2,), (0.3,))]
+    threads[0].start()
+    assert begun.wait(10)
+    # The first has its turn, and the others wait for theirs.
+    for thread in threads[1:]:
+        thread.start()
+        time.sleep(0.2)
+    go_on.set()
+    for thread in threads:
+        thread.join(10)
+    assert 0.2 not in computed
+    assert computed[-1] == 0.3
+    ask(0.4, awaited=False)
+    assert 0.4 not in computed
+
+
+@pytest.fixture
+def impatient(tmp_path: Path) -> Iterator[tuple[Desk, int]]:
+    """A desk with its page in this process, which waits half a second for what is on its way, and the page's port."""
+    desk = desk_with(tmp_path, idle=0.5)
+    listening = socket.create_server((ADDRESS, 0))
+    number = listening.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(application(desk, number), log_level="critical"))
+    thread = threading.Thread(target=server.run, args=([listening],))
+    thread.start()
+    yield desk, number
+    server.should_exit = True
+    thread.join(10)
+
+
+def test_a_half_sent_file_is_given_up(impatient: tuple[Desk, int]) -> None:
+    connection = http.client.HTTPConnection(ADDRESS, impatient[1], timeout=10)
+    connection.putrequest("POST", "/scans?name=half.png")
+    connection.putheader("Content-Length", "1000")
+    connection.endheaders(b"half")
+    reply = connection.getresponse()
+    assert (reply.status, json.loads(reply.read())["detail"]) == (
+        408,
+        "half.png: nothing has come for 0.5 s. Drop it again.",
+    )
+
+
+def test_a_download_ends_when_the_browser_is_gone(impatient: tuple[Desk, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    desk, number = impatient
+    scan, *_ = drop(number, "loop.mp4", clip_bytes(LOOP * 20))
+    computed: list[int] = []
+
+    def slowly(held: HeldFrame, threshold: float) -> Segmented:
+        computed.append(held.frame.number)
+        time.sleep(0.05)
+        return Desk.segmented(desk, held, threshold)
+
+    monkeypatch.setattr(desk, "segmented", slowly)
+    connection = http.client.HTTPConnection(ADDRESS, number, timeout=10)
+    connection.request("GET", f"/masks.zip?key={scan['key']}&threshold=0.5")
+    while not computed:
+        time.sleep(0.02)
+    connection.close()
+    time.sleep(0.5)
+    count = len(computed)
+    time.sleep(0.5)
+    assert len(computed) == count < 100
 
 
 def test_a_removed_scan_is_gone(port: int) -> None:
@@ -168,6 +353,27 @@ def test_a_removed_scan_is_gone(port: int) -> None:
     for path in (f"/scans/{key}/1.png", f"/scans/{key}/1?threshold=0.5", f"/coco.json?key={key}&threshold=0.5"):
         assert get(port, path).status == 404
     assert get(port, "/scans/guess/1.png").status == 404
+
+
+def test_the_memory_of_removed_scans_is_given_back(process: tuple[int, int]) -> None:
+    port, pid = process
+    status = Path(f"/proc/{pid}/statm")
+    if not status.exists():
+        pytest.skip("this system does not show the memory of processes")
+
+    def held() -> float:
+        return int(status.read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+
+    def drop_and_remove(count: int) -> None:
+        with ThreadPoolExecutor(8) as threads:
+            for scan, *_ in list(threads.map(lambda _: drop(port, "a.png", content), range(count))):
+                Reply(port, "DELETE", f"/scans/{scan['key']}")
+
+    content = picture_bytes(np.random.default_rng(1).integers(0, 255, (1500, 1500)).astype(np.uint8))
+    drop_and_remove(1)
+    before = held()
+    drop_and_remove(60)
+    assert held() < before + 60
 
 
 @pytest.mark.parametrize(
@@ -291,12 +497,103 @@ def test_the_threshold_is_moved_and_set_back(page: Chrome, files: list[Path]) ->
     wait(page, "document.querySelectorAll('#lesions tr').length === 1")
     slider = page.find_element(By.ID, "threshold")
     slider.send_keys(Keys.END)
-    wait(page, "document.getElementById('summary').textContent === 'No lesion at this threshold.'")
+    wait(
+        page, "document.getElementById('summary').textContent.startsWith('No lesion at this threshold, predicted Dice')"
+    )
     assert text(page, "threshold-value") == "0.98"
     assert "threshold=0.98" in str(page.find_element(By.CSS_SELECTOR, "#downloads a").get_attribute("href"))
     page.find_element(By.ID, "fitted").click()
     wait(page, "document.querySelectorAll('#lesions tr').length === 1")
     assert text(page, "threshold-value") == "0.50"
+
+
+def test_the_list_says_what_was_found_in_each_scan(page: Chrome, files: list[Path]) -> None:
+    choose(page, files[0], files[2])
+    wait(page, "current?.name === 'loop.mp4' && current.frames.length === 5")
+    still, clip = (item.text.split("\n") for item in page.find_elements(By.CSS_SELECTOR, "#scans button"))
+    assert still[0] == "still.png"
+    assert re.fullmatch(r"benign 70% · 1 lesion · predicted Dice 0\.\d\d", still[1])
+    assert re.fullmatch(r"benign 70% · lesion on 5 of 5 frames · predicted Dice 0\.\d\d", clip[1])
+
+
+def test_a_slider_that_is_dragged_asks_once(page: Chrome, files: list[Path], port: int) -> None:
+    choose(page, files[0])
+    wait(page, "document.getElementById('desk').dataset.drawn?.endsWith(' 0.5')")
+    page.execute_script("""
+        performance.clearResourceTimings();
+        const slider = document.getElementById("threshold");
+        for (let step = 51; step < 80; step++) {
+          slider.value = step / 100;
+          slider.dispatchEvent(new Event("input"));
+        }""")
+    wait(page, "document.getElementById('desk').dataset.drawn.endsWith(' 0.79')")
+    asked = "performance.getEntriesByType('resource').filter((entry) => entry.name.includes('?threshold=')).length"
+    assert page.execute_script(f"return {asked}") == 1
+
+
+def test_a_synthetic_scan_is_a_click_away(page: Chrome) -> None:
+    page.find_element(By.ID, "sample").click()
+    wait(page, "current?.name === 'synthetic-phantom.jpg'")
+    assert "Drawn by this project's phantom; no patient." in text(page, "inbox")
+
+
+def test_masks_among_scans_and_notes_are_named_on_the_page(page: Chrome, tmp_path: Path, files: list[Path]) -> None:
+    mask, two = tmp_path / "still_mask.png", tmp_path / "two.dcm"
+    mask.write_bytes(picture_bytes(scan_image()))
+    two.write_bytes(dicom_bytes([scan_image()], SequenceOfUltrasoundRegions=regions((0, 0, 39, 59), (45, 0, 89, 59))))
+    choose(page, files[0], mask, two)
+    wait(page, "document.getElementById('notes').textContent.includes('2 regions side by side')")
+    assert text(page, "masks") == "Left out, since they are masks and no scans: still_mask.png."
+    assert len(page.find_elements(By.CSS_SELECTOR, "#scans button")) == 2
+
+
+def test_the_box_for_other_modalities_takes_them(page: Chrome, tmp_path: Path) -> None:
+    ct = tmp_path / "ct.dcm"
+    ct.write_bytes(dicom_bytes([scan_image()], Modality="CT"))
+    choose(page, ct)
+    wait(page, "document.getElementById('errors').textContent.includes('Tick “other modalities”')")
+    page.find_element(By.ID, "any-modality").click()
+    choose(page, ct)
+    wait(page, "current?.name === 'ct.dcm'")
+
+
+def test_scans_are_forgotten_when_the_page_is_left(page: Chrome, files: list[Path], port: int) -> None:
+    choose(page, files[0])
+    key = wait(page, "current?.key")
+    page.get("about:blank")
+    deadline = time.monotonic() + 10
+    while get(port, f"/scans/{key}/1.png").status != 404:
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+def test_names_with_html_are_text(page: Chrome, tmp_path: Path) -> None:
+    name = "<img src=x onerror=alert(1)>&amp;.png"
+    (tmp_path / name).write_bytes(picture_bytes(scan_image()))
+    (tmp_path / f"{name}_mask.png").write_bytes(picture_bytes(scan_image()))
+    (tmp_path / f"{name}.dcm").write_bytes(b"damaged")
+    choose(page, *(tmp_path / f"{name}{ending}" for ending in ("", "_mask.png", ".dcm")))
+    wait(page, "document.getElementById('errors').textContent && current")
+    for element in ("name", "scans", "masks", "errors"):
+        assert "<img src=x onerror=alert(1)>&amp;.png" in text(page, element)
+    assert page.find_elements(By.CSS_SELECTOR, "img:not(#picture)") == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_tool_finds_no_barrier(page: Chrome, files: list[Path], tmp_path: Path, scheme: str) -> None:
+    axe = importlib.util.find_spec("axe_core_python")
+    if not axe or not axe.origin:
+        pytest.skip("axe-core-python is missing: it comes with the group dev")
+    page.execute_cdp_cmd(
+        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    )
+    damaged = tmp_path / "damaged.png"
+    damaged.write_bytes(b"damaged")
+    choose(page, *files, damaged)
+    wait(page, "document.getElementById('errors').textContent && current.name === 'loop.mp4'")
+    page.execute_script((Path(axe.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
+    violations = page.execute_async_script("axe.run().then((result) => arguments[0](result.violations))")
+    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []
 
 
 def test_the_picture_is_copied_with_its_contour(page: Chrome, files: list[Path], port: int) -> None:

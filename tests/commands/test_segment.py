@@ -84,7 +84,7 @@ def test_the_mask_has_the_size_of_the_image_white_lesion_and_black_ground(
 ) -> None:
     write("scan.png", scan_image())
     run(monkeypatch, "scan.png", "--overlay")
-    mask = np.asarray(cv2.imread("segmented/scan.png", cv2.IMREAD_UNCHANGED))
+    mask = np.asarray(cv2.imread("segmented/scan_mask.png", cv2.IMREAD_UNCHANGED))
     assert mask.shape == (60, 90)
     assert set(np.unique(mask)) == {0, 255}
     assert ((mask > 0) ^ (scan_image() < 100)).mean() < 0.03
@@ -103,9 +103,9 @@ def test_a_folder_keeps_its_structure_and_its_masks_and_system_files_are_left_ou
         (checkout / name).write_bytes(b"left by the system")
     run(monkeypatch, "scans", "--output", "masks")
     assert sorted(str(path.relative_to("masks")) for path in Path("masks").rglob("*.png")) == [
-        "a/one.png",
-        "b/one.png",
-        "two.png",
+        "a/one_mask.png",
+        "b/one_mask.png",
+        "two_mask.png",
     ]
 
 
@@ -114,7 +114,7 @@ def test_a_folder_keeps_its_structure_and_its_masks_and_system_files_are_left_ou
     [
         (["nothing.png"], "nothing.png: does not exist"),
         (["empty"], "empty: holds no image"),
-        (["scan.png", "--output", "."], "scan.png: is an input"),
+        (["scan.png", "--output", "."], ".: holds the scan scan.png"),
         (["damaged.png"], "damaged.png: not a readable image"),
         (["scan.png", "--model", "other.onnx"], "other.onnx: does not exist"),
         (["scan.png", "--model", "scan.png"], "scan.png: not an exported network"),
@@ -141,7 +141,8 @@ def test_a_mask_is_replaced_only_when_asked(
     checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write("scan.png", scan_image())
-    earlier = write("segmented/scan.png", np.zeros((2, 2), np.uint8))
+    run(monkeypatch, "scan.png")
+    earlier = write("segmented/scan_mask.png", np.zeros((2, 2), np.uint8))
     run(monkeypatch, "scan.png")
     assert "stay as they are: 1; --overwrite" in capsys.readouterr().out
     assert np.asarray(cv2.imread(str(earlier))).shape == (2, 2, 3)
@@ -156,7 +157,7 @@ def test_the_mask_of_a_turned_photograph_lies_as_viewers_show_it(
     tag[ExifTags.Base.Orientation] = 6
     Image.fromarray(np.rot90(scan_image())).save("scan.jpg", exif=tag)
     run(monkeypatch, "scan.jpg")
-    mask = np.asarray(cv2.imread("segmented/scan.png", cv2.IMREAD_UNCHANGED))
+    mask = np.asarray(cv2.imread("segmented/scan_mask.png", cv2.IMREAD_UNCHANGED))
     assert ((mask > 0) ^ (scan_image() < 100)).mean() < 0.03
 
 
@@ -169,7 +170,7 @@ def test_images_that_cannot_be_read_are_named_after_the_others_are_done(
         (checkout / "scans" / f"{name}.png").write_bytes(b"damaged")
     with pytest.raises(SystemExit, match=r"2 of 4 images(?s:.*)a\.png: not a readable(?s:.*)c\.png: not a readable"):
         run(monkeypatch, "scans")
-    assert masks() == ["b.png", "d.png"]
+    assert masks() == ["b_mask.png", "d_mask.png"]
 
 
 def test_a_second_run_does_what_the_first_could_not(
@@ -179,11 +180,11 @@ def test_a_second_run_does_what_the_first_could_not(
     (checkout / "b.png").write_bytes(b"damaged")
     with pytest.raises(SystemExit):
         run(monkeypatch, ".", "--overlay")
-    done = (checkout / "segmented" / "a.png").stat()
+    done = (checkout / "segmented" / "a_mask.png").stat()
     write("b.png", scan_image())
     run(monkeypatch, ".", "--overlay")
-    assert masks() == ["a.png", "a_overlay.png", "b.png", "b_overlay.png"]
-    assert (checkout / "segmented" / "a.png").stat() == done
+    assert masks() == ["a_mask.png", "a_overlay.png", "b_mask.png", "b_overlay.png"]
+    assert (checkout / "segmented" / "a_mask.png").stat() == done
 
 
 def masks() -> list[str]:
@@ -197,9 +198,9 @@ def test_no_overlay_of_an_earlier_run_stays_beside_a_new_mask(
     write("scan.png", scan_image())
     run(monkeypatch, "scan.png", "--overlay")
     if not arguments:
-        (checkout / "segmented" / "scan.png").unlink()
+        (checkout / "segmented" / "scan_mask.png").unlink()
     run(monkeypatch, "scan.png", *arguments)
-    assert masks() == ["scan.png"]
+    assert masks() == ["scan_mask.png"]
 
 
 def test_no_picture_of_an_earlier_run_stays_where_the_image_cannot_be_read_any_more(
@@ -227,9 +228,9 @@ def test_findings_have_a_row_for_each_lesion_and_one_for_a_clean_image(
     write("scans/clean.png", clean_image())
     run(monkeypatch, "scans")
     assert [(row["mask"], row["lesion"]) for row in findings()] == [
-        ("clean.png", "0"),
-        ("two.png", "1"),
-        ("two.png", "2"),
+        ("clean_mask.png", "0"),
+        ("two_mask.png", "1"),
+        ("two_mask.png", "2"),
     ]
     large = findings()[1]
     assert large["image"] == "scans/two.png"
@@ -246,10 +247,10 @@ def test_findings_have_a_row_for_each_lesion_and_one_for_a_clean_image(
 def test_findings_of_masks_that_were_there_stay(checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a", "b"):
         run(monkeypatch, str(write(f"{name}.png", scan_image())))
-    assert [row["mask"] for row in findings()] == ["a.png", "b.png"]
-    (checkout / "segmented" / "a.png").unlink()
+    assert [row["mask"] for row in findings()] == ["a_mask.png", "b_mask.png"]
+    (checkout / "segmented" / "a_mask.png").unlink()
     run(monkeypatch, "b.png", "--overwrite")
-    assert [row["mask"] for row in findings()] == ["b.png"]
+    assert [row["mask"] for row in findings()] == ["b_mask.png"]
 
 
 def test_coco_holds_the_masks_as_they_are(checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -259,7 +260,7 @@ def test_coco_holds_the_masks_as_they_are(checkout: Path, write: Write, monkeypa
     read = COCO("segmented/annotations.json")
     assert [image["file_name"] for image in read.loadImgs(read.getImgIds())] == ["a/one.bmp", "clean.png"]
     (annotation,) = read.loadAnns(read.getAnnIds())
-    mask = np.asarray(cv2.imread("segmented/a/one.png", cv2.IMREAD_UNCHANGED))
+    mask = np.asarray(cv2.imread("segmented/a/one_mask.png", cv2.IMREAD_UNCHANGED))
     assert np.array_equal(read.annToMask(annotation) > 0, mask > 0)
 
 
@@ -270,11 +271,12 @@ def test_a_dicom_file_gets_the_mask_of_the_same_picture_and_a_segmentation_that_
     Path("scan.dcm").write_bytes(dicom_bytes([scan_image()]))
     Path("loop.dcm").write_bytes(dicom_bytes([scan_image(), np.full_like(scan_image(), 180)]))
     run(monkeypatch, "picture.png", "scan.dcm", "loop.dcm", "--dicom-seg")
-    mask = np.asarray(cv2.imread("segmented/picture.png", cv2.IMREAD_UNCHANGED))
-    assert np.array_equal(np.asarray(cv2.imread("segmented/scan.png", cv2.IMREAD_UNCHANGED)), mask)
+    mask = np.asarray(cv2.imread("segmented/picture_mask.png", cv2.IMREAD_UNCHANGED))
+    assert np.array_equal(np.asarray(cv2.imread("segmented/scan_mask.png", cv2.IMREAD_UNCHANGED)), mask)
     for name in ("scan", "loop"):
         made, source = segread(f"segmented/{name}_seg.dcm"), dcmread(f"{name}.dcm")
-        (reference,) = made.ReferencedSeriesSequence[0].ReferencedInstanceSequence
+        (study,) = made.StudiesContainingOtherReferencedInstancesSequence
+        (reference,) = study.ReferencedSeriesSequence[0].ReferencedInstanceSequence
         assert reference.ReferencedSOPInstanceUID == source.SOPInstanceUID
         assert np.array_equal(np.squeeze(made.pixel_array) > 0, mask > 0)
     assert not Path("segmented/picture_seg.dcm").exists()
@@ -302,7 +304,7 @@ def test_a_clip_that_breaks_off_leaves_nothing_and_the_others_are_done(
     with pytest.raises(SystemExit, match=r"1 of 2 images(?s:.*)a\.avi"):
         run(monkeypatch, "scans", "--overlay")
     assert sorted(path.name for path in Path("segmented").iterdir()) == [
-        "b.png",
+        "b_mask.png",
         "b_overlay.png",
         "findings.csv",
         "findings.json",
@@ -448,4 +450,9 @@ def test_a_full_disk_is_reported_and_leaves_nothing_half_written(checkout: Path,
 def test_scans_of_one_name_get_masks_of_two(tmp_path: Path, write: Write) -> None:
     scans = [write(name, scan_image()) for name in ("a/scan.png", "b/scan.jpg", "c/scan.jpg", "c/other.png")]
     masks = [job.mask.relative_to(tmp_path / "out") for job in jobs.plan_jobs(scans, tmp_path / "out")]
-    assert list(map(str, masks)) == ["scan.png.png", "b/scan.jpg.png", "c/scan.jpg.png", "other.png"]
+    assert list(map(str, masks)) == [
+        "scan.png_mask.png",
+        "b/scan.jpg_mask.png",
+        "c/scan.jpg_mask.png",
+        "other_mask.png",
+    ]

@@ -1,12 +1,14 @@
 """Numbers in a page, and pictures small enough to lie inside it."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from breast_ultrasound.pages.overlay import contour_path
-from breast_ultrasound.pages.rendering import outline, shrink_mask, signed
+from breast_ultrasound.pages.rendering import outline, render, shrink_mask, signed
 
 
 @given(st.floats(-1, 1))
@@ -32,3 +34,27 @@ def test_the_outlines_of_countless_specks_stay_small_and_inside_the_picture(shap
     corners = np.array([point.split() for point in path.replace("M", "L").replace("Z", "").split("L")[1:]], float)
     assert (corners < [320, 320 * shape[0] / shape[1] + 8]).all()
     assert (corners[:, 0].min() < 20) & (corners[:, 0].max() > 300)
+
+
+def test_names_with_html_are_text_in_a_page() -> None:
+    name = "<img src=x onerror=alert(1)>"
+    run = SimpleNamespace(name=name)
+    comparison = SimpleNamespace(
+        first=run,
+        second=run,
+        images=1,
+        left_out=[name],
+        several_patients={name: 1},
+        changes={name: []},
+        changes_by_source={name: []},
+    )
+    page = render(
+        "compare.html.j2",
+        comparison=comparison,
+        confidence=0.95,
+        rows={"gained": [], "lost": []},
+        pictures={},
+        width=320,
+    )
+    assert name not in page
+    assert page.count("&lt;img src=x onerror=alert(1)&gt;") >= 7

@@ -232,8 +232,8 @@ def test_segmenting_a_folder_of_pictures_and_clips_gives_the_same_files(
             segment.main()
         monkeypatch.delenv("DASK_SCHEDULER_ADDRESS", raising=False)
     made = contents(tmp_path / "cluster")
-    assert made.keys() > {"benign/benign (1).png", "clip_frames/00003.png", "clip_overlay.mp4", "loop_frames/00003.png"}
-    assert made.keys() > {"annotations.json", "findings.csv", "findings.json"}
+    assert made.keys() > {"benign/benign (1)_mask.png", "clip_frames/00003.png", "clip_overlay.mp4"}
+    assert made.keys() > {"loop_frames/00003.png", "annotations.json", "findings.csv", "findings.json"}
     assert made == contents(tmp_path / "threads")
 
 
@@ -299,7 +299,7 @@ def refused(work: Callable[[int], object] = str) -> str:
 
 def test_other_code_is_refused(empty: Cluster, tmp_path: Path) -> None:
     address, folder, start = empty
-    for name in ("commands", "stages", "versions.yaml"):
+    for name in ("breast_ultrasound", "stages", "versions.yaml"):
         source, copy = ROOT / name, tmp_path / "other" / name
         shutil.copytree(source, copy) if source.is_dir() else shutil.copyfile(source, copy)
     with (tmp_path / "other" / "stages" / "audit.py").open("a") as file:

@@ -1,3 +1,4 @@
+import re
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +79,7 @@ def test_a_number_that_yaml_reads_as_text_becomes_a_number(tmp_path: Path, text:
         ("split.run", [0, 5], "from 0 to 2"),
         ("split.run", [0, 0], "different folds"),
         ("split.run", [], "split.run is []"),
-        ("split.folds", 2, "split.folds is 2"),
+        ("split.folds", 1, "split.folds is 1"),
         ("prepare.size", 4, "greater than or equal to 16"),
         ("seed", -1, "seed is -1"),
     ],
@@ -91,6 +92,56 @@ def test_a_bad_value_is_refused_with_file_key_and_what_is_allowed(
         load(readers(key.split(".", maxsplit=1)[0])[0], path)
     assert expected in str(refusal.value)
     assert str(path) in str(refusal.value)
+
+
+# A number that nobody means, for every number of params.yaml.
+ABSURD = {
+    "seed": 2**32,
+    "data.max_gib": 1e9,
+    "data.phantom_images": 10**9,
+    "phantom.gain": -1e30,
+    "phantom.depth": 1e30,
+    "phantom.sector": 121,
+    "prepare.size": 10**6,
+    "audit.sweep": 1e30,
+    "split.folds": 10**9,
+    "split.run": [10**9],
+    "network.stem": 8,
+    "network.width": 10**6,
+    "network.depth": 60,
+    "network.decoder": [10**9] * 4,
+    "augment.rotate": 1e30,
+    "augment.gamma": 1e30,
+    "augment.speckle": 1e30,
+    "train.epochs": 10**30,
+    "train.batch": 10**9,
+    "train.learning_rate": 1e30,
+    "train.weight_decay": 1e30,
+    "train.clip_norm": 1e30,
+    "train.patience": 10**9,
+    "train.class_weight": 1e30,
+    "postprocess.smooth": [0] * 10**4,
+    "evaluate.missed_lesion": 1e30,
+    "intervals.draws": 10**9,
+    "report.examples": 10**9,
+    "report.gallery": 10**9,
+}
+
+
+@pytest.mark.parametrize("key", ABSURD)
+def test_every_number_has_bounds_that_a_person_would_set(tmp_path: Path, key: str) -> None:
+    with pytest.raises(UserError) as refusal:
+        load(readers(key.split(".", maxsplit=1)[0])[0], changed(tmp_path, key, ABSURD[key]))
+    assert re.search(rf"{key}(\.0)? is .*: .*\d", str(refusal.value))
+
+
+NUMBERS = [key for key, value in ABSURD.items() if not isinstance(value, list)]
+
+
+@pytest.mark.parametrize("key", NUMBERS)
+def test_true_is_no_number(tmp_path: Path, key: str) -> None:
+    with pytest.raises(UserError, match=f"{key} is True"):
+        load(readers(key.split(".", maxsplit=1)[0])[0], changed(tmp_path, key, True))
 
 
 def test_the_error_names_every_problem(tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ def table(images: int, fill: str, classes: tuple[str, ...] = ("benign", "maligna
         lesion = 0 if cls == "normal" else 200
         share = {"nothing": 0.0, "everything": 1.0}.get(fill, rng.random())
         tp, fp = round(lesion * share), round((1000 - lesion) * share)
-        row = {"id": f"{cls} ({number})", "class": cls, "group": number // 2, "marks": number % 2}
+        row = {"id": f"{cls} ({number})", "class": cls, "source": "", "group": number // 2, "marks": number % 2}
         row |= {"lesion_share": (lesion + number) / 1000 if lesion else 0, "predicted_share": (tp + fp) / 1000}
         row |= {
             "tp": tp,
@@ -185,5 +185,15 @@ def test_a_run_has_the_figures_of_its_subsets_folds_and_shifts_and_the_version_o
     run = figures.summarise_run(pd.concat([validation, test]), validation.assign(domain_shift="blur"), TEST)
     assert run["validation"]["after"] == figures.summarise(validation, TEST)["after"]
     assert run["test by fold"] == {"fold-1": figures.headline(run["test"])}
-    assert list(run["validation under domain shift"]) == ["blur"]
+    assert list(run["under domain shift"]) == ["blur"]
+    assert "test by source" not in run
     assert run["scoring rules"] == SCORING_RULES
+
+
+def test_a_run_of_several_sources_has_every_figure_of_each_and_one_without_validation_has_none_of_it() -> None:
+    tested = table(12, "noise").assign(subset="test", fold=0)
+    tested["source"] = np.where(tested["group"] < 3, "busi", "own")
+    run = figures.summarise_run(tested, tested.assign(domain_shift="blur"), TEST)
+    assert "validation" not in run
+    assert run["test by source"] == {name: figures.summarise(rows, TEST) for name, rows in tested.groupby("source")}
+    assert sum(by_source["after"]["all"]["images"] for by_source in run["test by source"].values()) == 12

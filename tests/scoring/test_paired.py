@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.stats import binomtest, rankdata
 
 from benchmarks.interval_coverage import NO_DIFFERENCE, false_alarms
@@ -93,6 +94,44 @@ def test_the_areas_are_compared_by_exchanging_ranks_by_groups(images: list[tuple
     result = TEST.auc(first, second, positive, groups)
     assert result.p == pytest.approx(np.mean(np.array(differences) >= differences[0] - 1e-12))
     assert result.value == pytest.approx(auc(second, positive) - auc(first, positive))
+
+
+GAINS = arrays(float, (4, 24), elements=st.floats(-1, 1))
+# Some with few enough groups for all swaps, some whose swaps are drawn.
+GROUPS = arrays(int, 24, elements=st.integers(0, 5)) | arrays(int, 24, elements=st.integers(0, 99))
+
+
+@given(GAINS, GROUPS)
+def test_p_among_several_candidates_is_at_least_the_p_of_each_alone(gains: np.ndarray, groups: np.ndarray) -> None:
+    together = TEST.adjusted_p(gains, groups)
+    alone = np.concatenate([TEST.adjusted_p(gain[None], groups) for gain in gains])
+    assert np.all(together >= alone)
+    assert np.all(together[gains.mean(axis=1) <= 0] == 1)
+    assert np.array_equal(together, TEST.adjusted_p(gains, groups))
+
+
+@given(GAINS, GROUPS)
+def test_a_group_swaps_as_one_image_that_gains_its_sum(gains: np.ndarray, groups: np.ndarray) -> None:
+    every = np.unique(groups)
+    sums = np.stack([gains[:, groups == group].sum(axis=1) for group in every], axis=1)
+    assert TEST.adjusted_p(gains, groups) == pytest.approx(TEST.adjusted_p(sums, every))
+
+
+@given(st.integers(0, 5), st.integers(0, 5))
+def test_the_p_of_a_single_candidate_is_the_one_sided_p_of_the_sign_test(lost: int, gained: int) -> None:
+    p = TEST.adjusted_p(flips(lost, gained, 10)[None], np.arange(10))
+    assert p == pytest.approx(binomtest(gained, lost + gained, alternative="greater").pvalue if gained > lost else 1)
+
+
+def test_a_noisy_candidate_does_not_hide_a_small_sure_gain() -> None:
+    noise = np.random.default_rng(0).normal(0, 0.5, 100)
+    p = TEST.adjusted_p(np.stack([noise - noise.mean(), np.full(100, 0.01)]), np.arange(100))
+    assert p.tolist() == [1, 1 / 2000]
+
+
+def test_candidates_that_do_not_help_seldom_gain_more_than_noise() -> None:
+    test, noise = PairedTest(draws=400, confidence=0.95, seed=0), np.random.default_rng(0).normal(size=(300, 30, 40))
+    assert np.mean([test.adjusted_p(gains, np.arange(40)).min() <= 0.025 for gains in noise]) <= 0.05
 
 
 def test_another_scale_of_the_scores_is_no_difference_of_the_areas() -> None:

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import unicodedata
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -153,12 +154,15 @@ FAULTS = {
     "a lesion without a mask": ("a.png,,benign,,,", "filed as benign, but names no mask"),
     "a path that leads outside": ("../a.png,m/1.png,benign,,,", r"\.\./a\.png: leads outside"),
     "an absolute path": ("a.png,/etc/passwd,benign,,,", "/etc/passwd: leads outside"),
+    "a way out and in again": ("m/../b.png,m/1.png,benign,,,", r"m/\.\./b\.png: leads outside"),
+    "a path of Windows": ("C:\\a.png,m/1.png,benign,,,", "C:/a.png: leads outside"),
     "an image that is none": ("notes.txt,m/1.png,benign,,,", r"notes\.txt: not a readable image"),
     "no image": (",m/1.png,benign,x,,", "names no image"),
     "an id with a slash": ("a.png,m/1.png,benign,a/b,,", "the id 'a/b' can't be a file's name"),
     "an id that looks like a mask": ("a.png,m/1.png,benign,a_mask_1,,", "can't be a file's name"),
     "an id that Windows keeps": ("a.png,m/1.png,benign,nul,,", "can't be a file's name"),
     "a length that is none": ("a.png,m/1.png,benign,,,0", "mm_per_pixel '0' is no number above 0"),
+    "a patient that is a formula": ("a.png,m/1.png,benign,,=1+1,", "a spreadsheet would compute"),
     "more cells than columns": ("a.png,m/1.png,benign,,,,x", "more cells than the first line"),
     "a COCO file without the image": ("c.png,outlines.json,lesion,,,", r"outlines\.json: has no entries for c\.png"),
     "a COCO file with nothing in it": ("b.png,outlines.json,lesion,,,", "outlines nothing in it"),
@@ -178,9 +182,9 @@ def test_a_fault_is_listed_by_line_number(name: str, pictures: Path, tmp_path: P
 def test_all_faults_are_listed_at_once(pictures: Path, tmp_path: Path) -> None:
     lines = ["a.png,m/8.png;m/9.png,Cyst,a,,x", "b.png,,normal,A,,", "m/../a.png,m/1.png,benign,c,,"]
     message = refused(table(pictures, *lines), tmp_path / "raw").splitlines()
-    assert [line.split(":")[0] for line in message[1:]] == ["line 2"] * 4 + ["line 3", "line 4"]
+    assert [line.split(":")[0] for line in message[1:]] == ["line 2"] * 4 + ["line 3", "line 4", "line 4"]
     assert message[5] == "line 3: the id A is already in line 2."
-    assert message[6] == "line 4: the image m/../a.png is already in line 2."
+    assert message[7] == "line 4: the image m/../a.png is already in line 2."
 
 
 def square_pixels(*corners: tuple[int, int, int, int], sides: tuple[float, float] = (0.01, 0.01)) -> dict[str, Any]:
@@ -264,8 +268,14 @@ def test_a_broken_coco_file_is_named_once(pictures: Path, tmp_path: Path) -> Non
 
 @pytest.mark.parametrize(
     "segmentation",
-    [[[1, 1, 9, 1, 9, 9, 4]], {"size": [40, 60], "counts": [5]}, {"size": [60, 40], "counts": "1"}],
-    ids=["an x without its y", "too short", "another size"],
+    [
+        [[1, 1, 9, 1, 9, 9, 4]],
+        *([[corner, 1, 9, 1, 9, 9]] for corner in (float("nan"), float("inf"), 1e300, -1e8, 2**31)),
+        *({"size": [40, 60], "counts": counts} for counts in ([5], [], [2**70], "", "5", "zzzz", "a\0")),
+        {"size": [60, 40], "counts": [2400]},
+        {"size": [2**31, 2**31], "counts": [2**62]},
+    ],
+    ids=repr,
 )
 def test_an_outline_that_cannot_be_drawn_is_named(segmentation: Any, pictures: Path, tmp_path: Path) -> None:
     coco(pictures, segmentation)
@@ -275,18 +285,119 @@ def test_an_outline_that_cannot_be_drawn_is_named(segmentation: Any, pictures: P
 def test_outlines_on_a_grid_of_another_size_are_named(pictures: Path, tmp_path: Path) -> None:
     coco(pictures, [outline(3, 4)], width=61)
     message = refused(table(pictures, "a.png,outlines.json,lesion,,,"), tmp_path / "raw")
-    assert "a mask is of 61×40 pixels" in message
+    assert "has a.png at 61×40 pixels, it has 60×40" in message
+
+
+@pytest.mark.parametrize("mask", ["a.png", "also.png", "shots/a.png"])
+def test_an_image_as_its_own_mask_is_named_by_whatever_path(mask: str, pictures: Path, tmp_path: Path) -> None:
+    (pictures / "also.png").symlink_to("a.png")
+    (pictures / "shots").symlink_to(".")
+    assert "line 2: names its image as its mask" in refused(
+        table(pictures, f"a.png,{mask},lesion,,,"), tmp_path / "raw"
+    )
+
+
+@pytest.mark.parametrize("side", [0, -40, 2**31, 10**30])
+def test_an_entry_of_another_size_than_its_image_is_named(side: int, pictures: Path, tmp_path: Path) -> None:
+    coco(pictures, [outline(3, 4)], height=side, width=side)
+    message = refused(table(pictures, "a.png,outlines.json,lesion,,,"), tmp_path / "raw")
+    assert f"has a.png at {side}×{side} pixels, it has 60×40" in message
+
+
+def test_more_lesions_than_any_image_has_are_named(pictures: Path, tmp_path: Path) -> None:
+    coco(pictures, *[[outline(3, 4)]] * 1001)
+    message = refused(table(pictures, "a.png,outlines.json,lesion,,,"), tmp_path / "raw")
+    assert "has 1001 annotations of a.png, more than 1000" in message
+
+
+def with_ids(folder: Path, *ids: Any, of_annotation: Any) -> None:
+    """A COCO file of a.png and b.png with these ids, and a lesion."""
+    images = [
+        {"id": number, "file_name": name, "height": 40, "width": 60}
+        for number, name in zip(ids, ("a.png", "b.png"), strict=True)
+    ]
+    lesion = {"image_id": of_annotation, "segmentation": [outline(3, 4)]}
+    (folder / "outlines.json").write_text(json.dumps({"images": images, "annotations": [lesion]}))
+
+
+@pytest.mark.parametrize(
+    ("ids", "of_annotation", "expected"),
+    [
+        ((1, 1), 1, "has the image id 1 2 times, first of a.png"),
+        ((1, 2), 3, "has no image of the id 3, that of annotations.0.image_id"),
+        ((1, 2), "1", "has no image of the id '1'"),
+        ((0, True), 1, "true and false are no numbers"),
+    ],
+    ids=["repeated", "of no image", "text for a number", "a switch"],
+)
+def test_ids_of_a_coco_file_that_contradict_each_other_are_refused(
+    ids: tuple[Any, Any], of_annotation: Any, expected: str, pictures: Path, tmp_path: Path
+) -> None:
+    with_ids(pictures, *ids, of_annotation=of_annotation)
+    assert expected in refused(table(pictures, "a.png,outlines.json,lesion,,,"), tmp_path / "raw")
+
+
+NAMES = {
+    "backslashes": ("shots/Brüst é.png", "shots\\Brüst é.png"),
+    "percent": ("shots/Brüst é.png", "shots/Br%C3%BCst%20%C3%A9.png"),
+    "percent, without the folder": ("shots/Brüst é.png", "Br%C3%BCst%20%C3%A9.png"),
+    "decomposed in the file": ("shots/Brüst é.png", unicodedata.normalize("NFD", "shots/Brüst é.png")),
+    "decomposed on disk": (unicodedata.normalize("NFD", "shots/Brüst é.png"), "shots/Brüst é.png"),
+    "percent on disk": ("shots/a%20b.png", "shots/a%20b.png"),
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_names_are_compared_as_people_read_them(name: str, pictures: Path, tmp_path: Path) -> None:
+    on_disk, written = NAMES[name]
+    (pictures / "shots").mkdir()
+    shutil.copyfile(pictures / "a.png", pictures / on_disk)
+    coco(pictures, [outline(3, 4)], file_name=written)
+    in_table = unicodedata.normalize("NFC", on_disk)
+    [case] = taken(
+        table(pictures, f"{in_table},outlines.json,lesion,{'a' if '%' in on_disk else ''},,"), tmp_path / "raw"
+    )
+    assert case.id in ("Brüst é", "a")
+    assert read_merged_mask(case, 40, 60).sum() == 100
+
+
+def test_a_percent_sign_is_one_where_a_file_has_this_very_name(pictures: Path, tmp_path: Path) -> None:
+    for name in ("a b.png", "a%20b.png"):
+        shutil.copyfile(pictures / "a.png", pictures / name)
+    coco(pictures, [outline(3, 4)], file_name="a%20b.png")
+    message = refused(table(pictures, "a b.png,outlines.json,lesion,,,"), tmp_path / "raw")
+    assert "has no entries for a b.png" in message
+
+
+def test_data_that_are_links_to_a_store_are_taken(pictures: Path, tmp_path: Path) -> None:
+    """As DVC, git-annex and DataLad keep them; images of the same bytes are one file there."""
+    store = tmp_path / "store"
+    pictures.rename(store)
+    (pictures / "b").mkdir(parents=True)
+    (pictures / "a.png").symlink_to(store / "a.png")
+    (pictures / "b/again.png").symlink_to(store / "a.png")
+    (pictures / "m").symlink_to(store / "m")
+    cases = taken(table(pictures, "a.png,m/1.png,lesion,,,", "b/again.png,m/1.png,lesion,,,"), tmp_path / "raw")
+    assert [case.id for case in cases] == ["a", "again"]
+
+
+@pytest.mark.parametrize("patient", ["-", "-5", "P-1", "1=2"])
+def test_names_that_spreadsheets_show_as_they_are_stay(patient: str, pictures: Path, tmp_path: Path) -> None:
+    [case] = taken(table(pictures, f"a.png,m/1.png,lesion,,{patient},"), tmp_path / "raw")
+    assert case.patient == patient
 
 
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
         (HEAD + "\n", "is empty"),
+        ("image,masks,class, class\na.png,,normal,lesion\n", "has the column class twice"),
+        (HEAD + "\na\0.png,,normal,,,\n", "holds a NUL"),
         ("", "lacks the columns image, masks, class"),
         ("image;masks;class\na;b;c\n", "lacks the columns image, masks, class; its first line is 'image;masks;class'"),
         (HEAD.encode("utf-16"), "not a table of comma-separated values in UTF-8"),
     ],
-    ids=["no line", "nothing", "semicolons", "another encoding"],
+    ids=["no line", "a column twice", "NUL", "nothing", "semicolons", "another encoding"],
 )
 def test_what_is_no_table_is_refused(content: str | bytes, expected: str, tmp_path: Path) -> None:
     source = tmp_path / "cases.csv"
@@ -311,3 +422,15 @@ def test_every_id_that_is_accepted_is_a_file_and_a_pattern_for_it_alone(
         folder = tmp_path_factory.mktemp("ids")
         (folder / f"{name}.png").touch()
         assert list(folder.glob(f"{name}.png")) == list(folder.iterdir())
+
+
+def test_the_fold_of_an_image_is_kept_and_may_be_missing(pictures: Path, tmp_path: Path) -> None:
+    source = table(pictures, "a.png,m/1.png,benign,3", "b.png,,normal,", head="image,masks,class,fold")
+    assert [(case.id, case.fold) for case in taken(source, tmp_path / "one")] == [("a", 3), ("b", None)]
+    assert [case.fold for case in taken(tmp_path / "one" / "cases.csv", tmp_path / "two")] == [3, None]
+
+
+@pytest.mark.parametrize("fold", ["-1", "1.5", "test"])
+def test_a_fold_that_is_no_whole_number_is_refused(fold: str, pictures: Path, tmp_path: Path) -> None:
+    source = table(pictures, f"b.png,,normal,{fold}", head="image,masks,class,fold")
+    assert f"line 2: fold {fold!r} is no whole number" in refused(source, tmp_path / "raw")

@@ -38,7 +38,8 @@ def write_bus_bra(write: Write, tmp_path: Path) -> None:
         write(f"published/BUSBRA/Masks/mask_{name}.png", ellipse())
         rows.append(f'bus_{name},{case},cyst,{cls},4,GE Logiq 7 @10-14MHz,60,40,left,"[1,2,3,4]"')
     (tmp_path / "published/BUSBRA/bus_data.csv").write_text("\n".join(rows))
-    (tmp_path / "published/BUSBRA/5-fold-cv.csv").write_text("ID,Pathology,kFold\n")
+    folds = ["ID,Pathology,kFold", "bus_0001-l,malignant,3", "bus_0001-r,malignant,3", "bus_0002-s,benign,1"]
+    (tmp_path / "published/BUSBRA/5-fold-cv.csv").write_text("\n".join(folds))
 
 
 def write_bus_uclm(write: Write, tmp_path: Path) -> None:
@@ -80,13 +81,16 @@ def copy(release: Release, archive: Path, folder: Path) -> dict[str, Case]:
     return {case.id: case for case in copy_from_archive(release, archive, folder, max_gib=1)}
 
 
-def test_bus_bra_has_the_patient_the_device_and_the_category_of_its_table(write: Write, tmp_path: Path) -> None:
+def test_bus_bra_has_the_patient_the_device_the_category_and_the_fold_of_its_tables(
+    write: Write, tmp_path: Path
+) -> None:
     cases = copy(make_small("bus-bra", write, tmp_path), tmp_path / "published", tmp_path / "raw")
     assert {name: (case.cls, case.patient) for name, case in cases.items()} == {
         "bus-bra bus_0001-l": ("malignant", "bus-bra 1"),
         "bus-bra bus_0001-r": ("malignant", "bus-bra 1"),
         "bus-bra bus_0002-s": ("benign", "bus-bra 2"),
     }
+    assert [case.fold for case in cases.values()] == [3, 3, 1]
     assert {(case.device, case.birads) for case in cases.values()} == {("GE Logiq 7 @10-14MHz", "4")}
     case = cases["bus-bra bus_0001-l"]
     assert np.array_equal(read_grey(case.image), picture(1))

@@ -3,9 +3,10 @@
 REV is a commit, a branch, a tag or an experiment; without a second one, the first is compared with what is checked out.
 Prints for each figure the difference, second less first, with its interval, p (by swapping the two runs in groups of
 patients and near-duplicates) and whether it is more than noise, then the test images that gained and lost most Dice.
-External test sets of both runs are compared as well. Needs Git alone; --html, which shows these images with the masks
-of both runs, also needs the data and predictions in DVC's cache or a remote. Refuses runs whose images, grids, true
-masks or scoring rules differ. Not part of the pipeline.
+Where both runs have several sources, each is compared for itself as well; images of a source that one of the runs lacks
+are left out. External test sets of both runs are compared as well. Needs Git alone; --html, which shows these images
+with the masks of both runs, also needs the data and predictions in DVC's cache or a remote. Refuses runs whose images,
+grids, true masks or scoring rules differ. Not part of the pipeline.
 """
 
 import argparse
@@ -44,7 +45,10 @@ def summary_lines(comparison: Comparison, confidence: float) -> Iterator[str]:
     """Yield the lines that the command prints."""
     first, second = comparison.first.name, comparison.second.name
     yield f"{comparison.images} test images; difference: {second} less {first}, with its {confidence:.0%} interval"
-    for subset, figures in comparison.changes.items():
+    if comparison.left_out:
+        yield f"not compared, since one of the runs lacks them: images of {', '.join(comparison.left_out)}"
+    by_source = {f"test, {source}": figures for source, figures in comparison.changes_by_source.items()}
+    for subset, figures in (comparison.changes | by_source).items():
         yield f"\n{subset:20}{first:>14.14}{second:>14.14}   difference"
         for change in figures:
             yield f"  {change.name:18}{change.first:14.3f}{change.second:14.3f}   {_describe(change.difference)}"

@@ -13,7 +13,16 @@ from breast_ultrasound.commands.compare.revisions import Revision
 from breast_ultrasound.pipeline.errors import UserError
 from breast_ultrasound.pipeline.tables import read_table
 from breast_ultrasound.scoring import external
-from breast_ultrasound.scoring.comparison import SUBSETS, Change, changes, most_changed, pair
+from breast_ultrasound.scoring.comparison import (
+    SUBSETS,
+    Change,
+    changes,
+    divide_by_source,
+    most_changed,
+    pair,
+    unshared_sources,
+    without_sources,
+)
 from breast_ultrasound.scoring.figures import FIGURES, PER_IMAGE
 from breast_ultrasound.scoring.paired import PairedTest
 
@@ -26,13 +35,16 @@ _EARLIER_KINDS = {"missed": "false negative", "false alarm": "false positive"}
 class Comparison:
     """What two runs differ in: the figures of each subset, and the test images that gained and lost most Dice.
 
-    `images` is the number of test images. `several_patients` counts, by the name of the run, the images of frames that
-    are filed under several patients.
+    `changes_by_source` are those of the test images of each source, where there are several. `images` is the number of
+    test images; `left_out` names the sources that one of the runs lacks, whose images are not compared.
+    `several_patients` counts, by the name of the run, the images of frames that are filed under several patients.
     """
 
     first: Revision
     second: Revision
     changes: dict[str, list[Change]]
+    changes_by_source: dict[str, list[Change]]
+    left_out: list[str]
     images: int
     gained: pd.DataFrame
     lost: pd.DataFrame
@@ -52,8 +64,13 @@ def compare(first: Revision, second: Revision, test: PairedTest, listed: int) ->
                 "Run `uv run dvc repro` with the same version for both."
             )
         one, two = (read_scores(revision) for revision in (first, second))
+        left_out = unshared_sources(one["test"], two["test"])
         sets = sorted({*one} & {*two} - {*SUBSETS})
-        paired = {subset: pair(one[subset], two[subset], subset) for subset in (*SUBSETS, *sets)}
+        paired = {
+            subset: pair(without_sources(one[subset], left_out), without_sources(two[subset], left_out), subset)
+            for subset in (*SUBSETS, *sets)
+            if subset in one and subset in two
+        }
     except UserError as error:
         raise UserError(f"{first.name} and {second.name} cannot be compared: {error}") from error
     gained, lost = most_changed(paired["test"], listed)
@@ -61,6 +78,8 @@ def compare(first: Revision, second: Revision, test: PairedTest, listed: int) ->
         first=first,
         second=second,
         changes={subset: changes(both, test) for subset, both in paired.items()},
+        changes_by_source={source: changes(both, test) for source, both in divide_by_source(paired["test"]).items()},
+        left_out=left_out,
         images=len(paired["test"]),
         gained=gained,
         lost=lost,
@@ -76,7 +95,8 @@ def read_scoring_rules(revision: Revision) -> int:
 def read_scores(revision: Revision) -> dict[str, pd.DataFrame]:
     """Read by subset the scores of the validation and test images of a run, and of its external test sets, if any.
 
-    The tables of external sets have no column `fold`. UserError where the run has no scores.
+    The tables of external sets have no column `fold`. In those of earlier commits the source is empty. UserError where
+    the run has no scores.
     """
     tables = [_read_table(revision, PER_IMAGE)]
     with contextlib.suppress(UserError):
@@ -92,4 +112,4 @@ def count_several_patients(revision: Revision) -> int:
 
 def _read_table(revision: Revision, path: Path) -> pd.DataFrame:
     table = read_table(io.StringIO(revision.read(path))).rename(columns=_EARLIER_COLUMNS)
-    return table.replace({"kind": _EARLIER_KINDS})
+    return table.assign(source=table.get("source", "")).replace({"kind": _EARLIER_KINDS})

@@ -1,4 +1,4 @@
-"""Serve a page to try the network on: `uv run --extra page page`, then open the address that it prints.
+"""Serve a page to try the network on: `uv run page`, then open the address that it prints.
 
 Drop scans on it, pictures, DICOM or clips; look at the contours, the class and the sizes, move the threshold, download
 masks, COCO or findings. The page is for this machine alone (127.0.0.1): what is dropped stays in memory until the page
@@ -6,25 +6,29 @@ ends, and requests of other sites or under other names are refused. For research
 """
 
 import argparse
+import asyncio
 import contextlib
+import io
 import json
 import secrets
 import socket
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import cv2
 import numpy as np
 import uvicorn
-from fastapi import FastAPI, HTTPException, Query, Request, Response
+from anyio import from_thread
+from fastapi import Depends, FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
-from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import ClientDisconnect
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from breast_ultrasound.commands.page.desk import Desk, Limits, plain_name, zipped
+from breast_ultrasound.commands.page.desk import Desk, OutdatedError
+from breast_ultrasound.commands.page.guard import ADDRESS, OnlyThisPage
+from breast_ultrasound.commands.page.holding import Limits, Upload
 from breast_ultrasound.findings.coco import coco
 from breast_ultrasound.findings.table import as_csv, as_json
 from breast_ultrasound.inference.card import INTENDED_USE
@@ -35,16 +39,12 @@ from breast_ultrasound.pages.rendering import render
 from breast_ultrasound.pipeline.errors import UserError, command
 from breast_ultrasound.scans.reading import SUFFIXES
 
-ADDRESS = "127.0.0.1"
+# Drawn by sources/phantom.
+_SAMPLE = Path(__file__).with_name("synthetic-phantom.jpg")
 
-# A browser may not store a response, guess its type, report it or embed it in another page.
-_HEADERS = {
-    "cache-control": "no-store",
-    "cross-origin-resource-policy": "same-origin",
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
-    "x-frame-options": "DENY",
-}
+# Of a frame; more have no meaning to look at, and each is a row of the page.
+_MOST_LESIONS = 100
+
 _POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -60,44 +60,11 @@ _POLICY = "; ".join(
 
 Threshold = Annotated[float, Query(gt=0, lt=1)]
 Keys = Annotated[list[str], Query()]
+Item = TypeVar("Item")
 
 
-class OnlyThisPage:
-    """Middleware that refuses all requests but those of the page itself.
-
-    It looks at Host, Origin and Sec-Fetch-Site. Host keeps out sites that point their own name at this machine (DNS
-    rebinding).
-    """
-
-    def __init__(self, app: ASGIApp, port: int) -> None:
-        self.app = app
-        self.hosts = {f"{name}:{port}" for name in (ADDRESS, "localhost")}
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Handle one request."""
-
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                MutableHeaders(scope=message).update(_HEADERS)
-            await send(message)
-
-        if scope["type"] == "http" and not self._is_own(Headers(scope=scope)):
-            refusal = Response("Refused: this page serves itself alone.\n", status_code=403)
-            await refusal(scope, receive, with_headers)
-        else:
-            await self.app(scope, receive, with_headers)
-
-    def _is_own(self, headers: Headers) -> bool:
-        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
-        return (
-            headers.get("host") in self.hosts
-            and (origin is None or origin.removeprefix("http://") in self.hosts)
-            and site in ("none", "same-origin")
-        )
-
-
-def application(desk: Desk, port: int) -> FastAPI:
-    """Return the application that serves the page and its requests."""
+def application(desk: Desk, port: int, any_modality: bool = False) -> FastAPI:
+    """Return the application that serves the page and its requests; `any_modality` ticks a box of the page."""
     app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)
     app.add_middleware(OnlyThisPage, port=port)
     card = desk.network.card
@@ -105,6 +72,10 @@ def application(desk: Desk, port: int) -> FastAPI:
     @app.exception_handler(KeyError)
     def report_missing(_request: Request, _error: Exception) -> Response:
         return JSONResponse({"detail": "This scan or frame is not on the page any more."}, 404)
+
+    @app.exception_handler(OutdatedError)
+    def report_outdated(_request: Request, _error: Exception) -> Response:
+        return JSONResponse({"detail": "A newer question about this frame has come."}, 409)
 
     @app.exception_handler(ClientDisconnect)
     def end_request(_request: Request, _error: Exception) -> Response:
@@ -123,13 +94,22 @@ def application(desk: Desk, port: int) -> FastAPI:
             threshold=card.postprocessing.steps.threshold,
             suffixes=",".join(sorted(SUFFIXES)),
             limits=desk.limits,
+            any_modality=any_modality,
         )
         return HTMLResponse(text, headers={"content-security-policy": _POLICY.format(nonce=nonce)})
 
+    @app.get("/synthetic-phantom.jpg")
+    def sample() -> Response:
+        return Response(_SAMPLE.read_bytes(), media_type="image/jpeg")
+
+    async def receive(request: Request, name: str) -> Upload:
+        upload = desk.begin(name)
+        await _receive(request, upload, desk)
+        return upload
+
     @app.post("/scans")
-    async def add(request: Request, name: str) -> StreamingResponse:
-        content = await _body(request, plain_name(name), desk.limits.file)
-        return StreamingResponse(_lines(desk.add(name, content)), media_type="application/x-ndjson")
+    def add(upload: Annotated[Upload, Depends(receive)], any_modality: bool = False) -> StreamingResponse:
+        return StreamingResponse(_lines(desk.add(upload, any_modality)), media_type="application/x-ndjson")
 
     @app.delete("/scans/{key}", status_code=204)
     def remove(key: str) -> None:
@@ -140,27 +120,37 @@ def application(desk: Desk, port: int) -> FastAPI:
         return Response(desk.frame(key, number).picture, media_type="image/png")
 
     @app.get("/scans/{key}/{number}")
-    def contours(key: str, number: int, threshold: Threshold) -> dict[str, Any]:
-        segmented = desk.segmented(desk.frame(key, number), threshold)
-        lesions = [asdict(lesion) for lesion in segmented.lesions]
-        return {"contour": contour_path(segmented.mask), "lesions": lesions}
+    def contours(request: Request, key: str, number: int, threshold: Threshold) -> dict[str, Any]:
+        segmented = desk.answer(key, number, threshold, lambda: _is_awaited(request))
+        return {
+            "contour": contour_path(segmented.mask),
+            "count": len(segmented.lesions),
+            "lesions": [asdict(lesion) for lesion in segmented.lesions[:_MOST_LESIONS]],
+            "predicted_dice": segmented.predicted_dice,
+        }
 
     @app.get("/masks.zip")
-    def masks(key: Keys, threshold: Threshold) -> Response:
-        files = ((name, encode(mask * np.uint8(255), ".png")) for name, mask in desk.masks(key, threshold))
-        return _download(zipped(files), "masks.zip", "application/zip")
+    def mask_files(request: Request, key: Keys, threshold: Threshold) -> Response:
+        frames = _while_awaited(request, desk.named(key))
+        masks = ((each.mask, desk.segmented(each.held, threshold).mask) for each in frames)
+        files = ((name, encode(mask * np.uint8(255), ".png")) for name, mask in masks)
+        return _download(_zipped(files), "masks.zip", "application/zip")
 
     @app.get("/coco.json")
-    def annotations(key: Keys, threshold: Threshold) -> Response:
-        return _download(json.dumps(coco(desk.masks(key, threshold))), "coco.json", "application/json")
+    def annotations(request: Request, key: Keys, threshold: Threshold) -> Response:
+        frames = _while_awaited(request, desk.named(key))
+        masks = ((each.image, desk.segmented(each.held, threshold).mask) for each in frames)
+        return _download(json.dumps(coco(masks)), "coco.json", "application/json")
 
     @app.get("/findings.csv")
-    def table(key: Keys, threshold: Threshold) -> Response:
-        return _download(as_csv(desk.rows(key, threshold)), "findings.csv", "text/csv; charset=utf-8")
+    def table(request: Request, key: Keys, threshold: Threshold) -> Response:
+        rows = desk.rows(_while_awaited(request, desk.named(key)), threshold)
+        return _download(as_csv(rows), "findings.csv", "text/csv; charset=utf-8")
 
     @app.get("/findings.json")
-    def findings(key: Keys, threshold: Threshold) -> Response:
-        return _download(as_json(desk.rows(key, threshold)), "findings.json", "application/json")
+    def findings(request: Request, key: Keys, threshold: Threshold) -> Response:
+        rows = desk.rows(_while_awaited(request, desk.named(key)), threshold)
+        return _download(as_json(rows), "findings.json", "application/json")
 
     return app
 
@@ -169,21 +159,52 @@ def _lines(messages: Iterator[dict[str, Any]]) -> Iterator[str]:
     return (json.dumps(message) + "\n" for message in messages)
 
 
-async def _body(request: Request, name: str, limit: int) -> bytes:
+async def _receive(request: Request, upload: Upload, desk: Desk) -> None:
     """Read the body of a request into memory, while a form would go to a temporary file."""
-    too_large = HTTPException(413, f"{name}: larger than the {limit // 2**20} MB that are taken here.")
-    if int(request.headers.get("content-length", 0)) > limit:
+    limits = desk.limits
+    too_large = HTTPException(413, f"{upload.name}: larger than the {limits.file // 2**20} MB that are taken here.")
+    if int(request.headers.get("content-length", 0)) > limits.file:
         raise too_large
-    content = bytearray()
-    async for chunk in request.stream():
-        content += chunk
-        if len(content) > limit:
-            raise too_large
-    return bytes(content)
+    chunks = request.stream()
+    try:
+        while True:
+            async with asyncio.timeout(limits.idle):
+                chunk = await anext(chunks, None)
+            if chunk is None:
+                return
+            desk.receive(upload, chunk)
+            if upload.weight > limits.file:
+                raise too_large
+    except TimeoutError:
+        raise HTTPException(408, f"{upload.name}: nothing has come for {limits.idle:g} s. Drop it again.") from None
+    except UserError as error:
+        raise HTTPException(413, str(error)) from None
+
+
+def _is_awaited(request: Request) -> bool:
+    """Return whether the browser still waits for the reply; called by a thread of the application's."""
+    return not from_thread.run(request.is_disconnected)
+
+
+def _while_awaited(request: Request, items: Iterator[Item]) -> Iterator[Item]:
+    """Yield the items; ClientDisconnect once the browser waits no more."""
+    for item in items:
+        if not _is_awaited(request):
+            raise ClientDisconnect
+        yield item
 
 
 def _download(content: bytes | str, name: str, kind: str) -> Response:
     return Response(content, media_type=kind, headers={"content-disposition": f'attachment; filename="{name}"'})
+
+
+def _zipped(files: Iterable[tuple[str, bytes]]) -> bytes:
+    """Return files by name as one zip archive."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for name, data in files:
+            archive.writestr(name, data)
+    return content.getvalue()
 
 
 def parse() -> argparse.Namespace:
@@ -191,7 +212,7 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--port", type=int, default=8000, help="port on 127.0.0.1 (%(default)s); 0 takes a free one")
     parser.add_argument("--model", type=Path, help="exported network (by default the run's or the pretrained one)")
-    parser.add_argument("--any-modality", action="store_true", help="also take DICOM files that are no ultrasound")
+    parser.add_argument("--any-modality", action="store_true", help="begin with the box for other modalities ticked")
     return parser.parse_args()
 
 
@@ -209,7 +230,7 @@ def main() -> None:
     except OSError as error:
         raise UserError(f"port {arguments.port} on {ADDRESS}: {error.strerror}. Give another --port.") from error
     port = listening.getsockname()[1]
-    app = application(Desk(network, Limits(), arguments.any_modality), port)
+    app = application(Desk(network, Limits()), port, arguments.any_modality)
     server = uvicorn.Server(
         uvicorn.Config(app, log_level="critical", server_header=False, timeout_graceful_shutdown=1, ws="none")
     )

@@ -1,119 +1,141 @@
 """The scans that were dropped on the page, segmented: in memory alone, and gone when the page ends."""
 
-import io
 import itertools
 import secrets
 import threading
-import unicodedata
-import zipfile
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
-from pathlib import Path, PurePosixPath
+import weakref
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
-import numpy as np
-
+from breast_ultrasound.commands.page.holding import (
+    HeldFrame,
+    HeldScan,
+    Limits,
+    Upload,
+    give_memory_back,
+    hold,
+    is_mask,
+    plain_name,
+)
 from breast_ultrasound.commands.segment.jobs import Job
 from breast_ultrasound.findings.segmented import Segmented
 from breast_ultrasound.findings.table import Row, finding_rows
 from breast_ultrasound.inference.exported import ExportedNetwork
-from breast_ultrasound.inference.output import Output
 from breast_ultrasound.inference.segmentation import compute_output, interpret
-from breast_ultrasound.pages.overlay import encode
-from breast_ultrasound.pipeline.arrays import Mask
 from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.scans.reading import read_scan
+from breast_ultrasound.scans.reading import name_without_suffix, read_scan
 from breast_ultrasound.scans.scan import Frame
 
 
-@dataclass(frozen=True)
-class Limits:
-    """What the page takes: bytes of a file, pixels of a frame, frames of a scan, and bytes of all that it holds."""
-
-    file: int = 300 * 2**20
-    pixels: int = 4096 * 4096
-    frames: int = 2000
-    held: int = 2 * 2**30
+class OutdatedError(Exception):
+    """A question that nobody waits for any more."""
 
 
 @dataclass(frozen=True)
-class HeldFrame:
-    """A frame and the network's output for it: the pixels as PNG in `picture`, and `frame` without them."""
+class NamedFrame:
+    """A frame with the names of its scan, its image and its mask; the latter two are no other frame's."""
 
-    picture: bytes
-    frame: Frame
-    output: Output
-
-    @property
-    def weight(self) -> int:
-        """Return the bytes that it takes."""
-        return len(self.picture) + self.output.probability.nbytes
-
-
-@dataclass(frozen=True)
-class HeldScan:
-    """A scan on the page."""
-
-    name: str
-    moves: bool
-    frames: list[HeldFrame] = field(default_factory=list)
+    scan: str
+    image: str
+    mask: str
+    held: HeldFrame
 
 
 class Desk:
     """The scans on the page by their keys, which nobody can guess; several threads may use it at once."""
 
-    def __init__(self, network: ExportedNetwork, limits: Limits, any_modality: bool) -> None:
+    def __init__(self, network: ExportedNetwork, limits: Limits) -> None:
         self.network = network
         self.limits = limits
-        self.any_modality = any_modality
         self._scans: dict[str, HeldScan] = {}
-        self._one_at_a_time = threading.Lock()
+        self._uploads: weakref.WeakSet[Upload] = weakref.WeakSet()
+        self._newest: dict[tuple[str, int], object] = {}
+        self._counting, self._reading, self._answering = threading.Lock(), threading.Lock(), threading.Lock()
 
-    def add(self, name: str, content: bytes) -> Iterator[dict[str, Any]]:
+    def begin(self, name: str) -> Upload:
+        """Return an upload that holds nothing yet."""
+        upload = Upload(plain_name(name))
+        with self._counting:
+            self._uploads.add(upload)
+        return upload
+
+    def receive(self, upload: Upload, chunk: bytes) -> None:
+        """Add to an upload; UserError if the page has no room for it."""
+        self._check_room(upload.name, len(chunk))
+        upload.content.write(chunk)
+
+    def add(self, upload: Upload, any_modality: bool) -> Iterator[dict[str, Any]]:
         """Segment a file frame by frame; yield its `key`, `name` and `length`, then a line for each frame.
 
-        If the file or a frame cannot be read, the last line holds the `error`; the frames before it stay.
+        A `note` for the user follows on what was left out. If the file or a frame cannot be read, the last line holds
+        the `error`; the frames before it stay. The only line of a mask names it as `mask`. A scan that is removed, or
+        whose lines nobody reads any more, is not segmented further.
         """
-        name = plain_name(name)
+        key = secrets.token_urlsafe(16)
         try:
-            scan = read_scan(io.BytesIO(content), name, self.any_modality, self.limits.pixels)
-            held = HeldScan(name, scan.moves)
-            key = ""
-            for frame in self._each(scan.frames):
-                if not key:
-                    key = secrets.token_urlsafe(16)
-                    self._scans[key] = held
-                    yield {"key": key, "name": name, "length": min(scan.length, self.limits.frames)}
-                if len(held.frames) == self.limits.frames:
-                    raise UserError(f"{name}: only its first {self.limits.frames:,} frames are taken here.")
-                held_frame = hold(frame, compute_output(frame, self.network))
-                self._check_room(name, held_frame)
-                held.frames.append(held_frame)
-                yield self._line(held_frame)
+            yield from self._segment(upload, key, any_modality)
         except UserError as error:
-            yield {"error": str(error)}
+            # The message names an option of the command line, which is a box to tick here.
+            yield {"error": str(error).replace("Give --any-modality", "Tick “other modalities”, drop it again")}
+        except GeneratorExit:
+            self.remove(key)
+            raise
+
+    def _segment(self, upload: Upload, key: str, any_modality: bool) -> Iterator[dict[str, Any]]:
+        name = upload.name
+        upload.content.seek(0)
+        scan = read_scan(upload.content, name, any_modality, self.limits.pixels)
+        held = HeldScan(name, scan.moves)
+        for frame in self._each(scan.frames):
+            if not held.frames:
+                if not scan.moves and is_mask(name, frame.whole):
+                    yield {"mask": name}
+                    return
+                self._scans[key] = held
+                yield {"key": key, "name": name, "length": min(scan.length, self.limits.frames)}
+            if key not in self._scans:
+                return
+            if len(held.frames) == self.limits.frames:
+                raise UserError(f"{name}: only its first {self.limits.frames:,} frames are taken here.")
+            held_frame = hold(frame, compute_output(frame, self.network))
+            self._check_room(name, held_frame.weight)
+            held.frames.append(held_frame)
+            yield self._line(held_frame)
+        yield from ({"note": note} for note in scan.notes)
 
     def _each(self, frames: Iterator[Frame]) -> Iterator[Frame]:
         while True:
-            with self._one_at_a_time:
+            with self._reading:
                 frame = next(frames, None)
             if frame is None:
                 return
             yield frame
 
-    def _check_room(self, name: str, added: HeldFrame) -> None:
+    def _check_room(self, name: str, added: int) -> None:
+        with self._counting:
+            uploads = sum(upload.weight for upload in self._uploads)
         held = sum(frame.weight for scan in list(self._scans.values()) for frame in scan.frames)
-        if held + added.weight > self.limits.held:
+        if uploads + held + added > self.limits.held:
             raise UserError(f"{name}: the page holds as much as it may. Remove some scans first.")
 
     def _line(self, held: HeldFrame) -> dict[str, Any]:
-        height, width = held.frame.whole.shape
-        classes = zip(self.network.card.classes, map(float, held.output.class_probabilities), strict=True)
-        return {"number": held.frame.number, "height": height, "width": width, "classes": dict(classes)}
+        segmented = self.segmented(held, self.network.card.postprocessing.steps.threshold)
+        height, width = segmented.mask.shape
+        return {
+            "number": segmented.number,
+            "height": height,
+            "width": width,
+            "classes": segmented.class_probabilities,
+            "lesions": len(segmented.lesions),
+            "predicted_dice": segmented.predicted_dice,
+        }
 
     def remove(self, key: str) -> None:
         """Forget a scan, if it is there."""
         self._scans.pop(key, None)
+        give_memory_back()
 
     def frame(self, key: str, number: int) -> HeldFrame:
         """Return a frame of a scan, counted from 1; KeyError if it is missing."""
@@ -128,56 +150,49 @@ class Desk:
         postprocessing = replace(fitted, steps=replace(fitted.steps, threshold=threshold))
         return interpret(held.frame, held.output, postprocessing)
 
-    def named(self, keys: Iterable[str]) -> Iterator[tuple[str, str, HeldFrame]]:
-        """Yield the frames of scans, each with the names of its scan and its mask; equal names get a number."""
+    def answer(self, key: str, number: int, threshold: float, is_awaited: Callable[[], bool]) -> Segmented:
+        """Return a frame segmented at a threshold, one question after the other.
+
+        OutdatedError if, when its turn comes, the same frame was asked for again or nobody waits for the answer.
+        """
+        held, question = self.frame(key, number), object()
+        self._newest[key, number] = question
+        with self._answering:
+            if self._newest.get((key, number)) is not question:
+                raise OutdatedError
+            try:
+                if not is_awaited():
+                    raise OutdatedError
+                return self.segmented(held, threshold)
+            finally:
+                if self._newest.get((key, number)) is question:
+                    del self._newest[key, number]
+
+    def named(self, keys: Iterable[str]) -> Iterator[NamedFrame]:
+        """Yield the frames of scans with their names; KeyError if a scan is missing, or is removed in the meantime."""
         taken: set[str] = set()
         for key in keys:
             scan = self._scans[key]
-            stem = free = PurePosixPath(scan.name).stem
+            stem = free = name_without_suffix(Path(scan.name))
             for number in itertools.count(2):
                 if free not in taken:
                     break
                 free = f"{stem} ({number})"
             taken.add(free)
-            job = Job(Path(scan.name), Path(f"{free}.png"))
+            job = Job(Path(scan.name), Path(free))
             for held in scan.frames:
-                mask = job.frame_mask(held.frame.number) if scan.moves else job.mask
-                yield scan.name, mask.as_posix(), held
+                if key not in self._scans:
+                    raise KeyError(key)
+                mask = (job.frame_mask(held.frame.number) if scan.moves else job.mask).as_posix()
+                yield NamedFrame(scan.name, mask if scan.moves else free + scan.name.removeprefix(stem), mask, held)
 
-    def masks(self, keys: Iterable[str], threshold: float) -> Iterator[tuple[str, Mask]]:
-        """Yield the masks of scans at a threshold, each with its name."""
-        return ((mask, self.segmented(held, threshold).mask) for _, mask, held in self.named(keys))
-
-    def rows(self, keys: Iterable[str], threshold: float) -> list[Row]:
-        """Return the findings of scans, as `segment` writes them."""
+    def rows(self, frames: Iterable[NamedFrame], threshold: float) -> list[Row]:
+        """Return the findings of frames, as `segment` writes them."""
+        given = None if threshold == self.network.card.postprocessing.steps.threshold else threshold
         return [
             row
-            for scan, mask, held in self.named(keys)
-            for row in finding_rows(scan, mask, self.segmented(held, threshold), self.network.sha256)
+            for frame in frames
+            for row in finding_rows(
+                frame.scan, frame.mask, self.segmented(frame.held, threshold), self.network.sha256, given
+            )
         ]
-
-
-def hold(frame: Frame, output: Output) -> HeldFrame:
-    """Return a segmented frame as small as it can be held."""
-    without_pixels = replace(frame, whole=np.broadcast_to(np.uint8(0), frame.whole.shape))
-    return HeldFrame(encode(frame.whole, ".png"), without_pixels, output)
-
-
-def plain_name(name: str) -> str:
-    """Return the last part of a file's name, without characters that break a line or leave a folder.
-
-    >>> plain_name("..\\\\a\\nb.png"), plain_name("")
-    ('a b.png', 'scan')
-    """
-    last = PurePosixPath(name.replace("\\", "/")).name
-    printable = "".join(" " if unicodedata.category(letter).startswith("C") else letter for letter in last)
-    return printable.strip().lstrip(".")[:200] or "scan"
-
-
-def zipped(files: Iterable[tuple[str, bytes]]) -> bytes:
-    """Return files by name as one zip archive."""
-    content = io.BytesIO()
-    with zipfile.ZipFile(content, "w") as archive:
-        for name, data in files:
-            archive.writestr(name, data)
-    return content.getvalue()

@@ -3,9 +3,9 @@
 Writes for each picture a binary mask PNG of its own size, lesion white (255) and healthy tissue black (0), for each
 clip or DICOM file of several frames a folder of them, and with --overlay a picture or video of the contours.
 findings.csv and findings.json hold place, size and probability of each lesion, and with --coco annotations.json holds
-the masks for annotation tools. A scan that has a mask is skipped; a scan that cannot be read is named at the end, when
-the others are done. So the same command goes on where it was stopped. A picture with an orientation tag is turned as
-viewers turn it, and its mask fits what they display.
+the masks for annotation tools. A scan whose mask and findings are there is skipped; a scan that cannot be read is named
+at the end, when the others are done. So the same command goes on where it was stopped. A picture with an orientation
+tag is turned as viewers turn it, and its mask fits what they display.
 
 It needs an exported network alone, neither Keras nor the run that trained it. For research, no medical device.
 """

@@ -45,6 +45,8 @@ def by_scan(jobs: Sequence[Job], options: Options) -> Generator[list[Row] | Unre
             for made, target in zip(job.below(options.output, folder).outputs[::-1], job.outputs[::-1], strict=True):
                 if made.exists():
                     target.parent.mkdir(parents=True, exist_ok=True)
+                    if target.is_dir():
+                        shutil.rmtree(target)
                     made.replace(target)
 
 

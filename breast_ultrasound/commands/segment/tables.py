@@ -1,12 +1,12 @@
 """The tables of an output folder of `segment`, and the COCO and DICOM files that follow from them."""
 
-import itertools
 import json
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from breast_ultrasound.cases.images import read_grey
-from breast_ultrasound.commands.segment.jobs import FRAMES, SEG
+from breast_ultrasound.commands.segment.jobs import FRAMES, Job
 from breast_ultrasound.findings import table
 from breast_ultrasound.findings.table import Row
 from breast_ultrasound.pipeline.errors import UserError
@@ -27,25 +27,50 @@ def has_notes(output: Path) -> bool:
     return (output / _JOURNAL).exists()
 
 
-def write_findings(output: Path) -> list[Row]:
-    """Write the tables of all masks in the output folder, from the journal and the tables of earlier commands.
+def has_findings(output: Path) -> bool:
+    """Return whether an earlier command wrote to the output folder."""
+    return has_notes(output) or (output / "findings.json").exists()
 
-    Removes the journal; returns the rows. UserError if the earlier table holds no findings.
+
+def read_findings(output: Path) -> list[Row]:
+    """Return the rows of all masks in the output folder, from the journal and the tables of earlier commands.
+
+    UserError if the earlier table holds no findings.
     """
-    path, journal = output / "findings.json", output / _JOURNAL
+    path = output / "findings.json"
     try:
-        new = table.read_journal(journal)
+        new = table.read_journal(output / _JOURNAL)
         noted = {row["mask"] for row in new}
         earlier = [row for row in table.read_json(path) if row["mask"] not in noted]
-        every = [row for row in earlier + new if (output / row["mask"]).exists()]
+        rows = [row for row in earlier + new if (output / row["mask"]).exists()]
+        return sorted(rows, key=lambda row: (row["mask"], row["lesion"]))
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(f"{path}: holds no findings. Remove it, and run the command again with --overwrite.") from error
-    every.sort(key=lambda row: (row["mask"], row["lesion"]))
+
+
+def write_findings(output: Path) -> list[Row]:
+    """Write the rows of `read_findings` to the tables, remove the journal and return the rows."""
+    rows = read_findings(output)
     for name, write_table in (("findings.csv", table.write_csv), ("findings.json", table.write_json)):
         with atomic_write(output / name) as aside:
-            write_table(every, aside)
-    journal.unlink(missing_ok=True)
-    return every
+            write_table(rows, aside)
+    (output / _JOURNAL).unlink(missing_ok=True)
+    return rows
+
+
+def check_alike(rows: Iterable[Row], network: str, threshold: float | None, output: Path) -> None:
+    """Raise UserError if masks with findings were made with another network or threshold than given here."""
+    for row in rows:
+        if row.get("network") != network:
+            other = f"another network ({row.get('network')})"
+        elif row.get("threshold") != threshold:
+            other = f"threshold {row['threshold']}" if row.get("threshold") else "the fitted post-processing"
+        else:
+            continue
+        raise UserError(
+            f"{output / 'findings.json'}: holds masks made with {other}. Give another folder with --output, or "
+            "--overwrite and all scans of this one."
+        )
 
 
 def write_coco(rows: list[Row], output: Path) -> None:
@@ -59,25 +84,35 @@ def write_coco(rows: list[Row], output: Path) -> None:
 
 def _image_name(row: Row) -> str:
     mask = Path(row["mask"])
-    return (mask if _is_of_clip(mask) else mask.with_name(Path(row["image"]).name)).as_posix()
+    return (mask if mask.parent.name.endswith(FRAMES) else mask.with_name(Path(row["image"]).name)).as_posix()
 
 
-def _is_of_clip(mask: Path) -> bool:
-    return mask.parent.name.endswith(FRAMES)
+def write_dicom_seg(rows: Sequence[Row], jobs: Iterable[Job], output: Path) -> list[str]:
+    """Write the DICOM Segmentation of each job that lacks one and whose scan is a DICOM file, from its masks.
+
+    Return lines that name those that cannot be written.
+    """
+    of_scan: defaultdict[Path, dict[int, Row]] = defaultdict(dict)
+    for row in rows:
+        mask = output / row["mask"]
+        of_scan[mask.parent if mask.parent.name.endswith(FRAMES) else mask][row["frame"]] = row
+    lacking = [job for job in jobs if not job.segmentation.exists() and is_dicom(job.scan)]
+    problems = []
+    for job in lacking:
+        frames = of_scan[job.frames] or of_scan[job.mask]
+        try:
+            if frames:
+                _write_dicom_seg(job, frames, output)
+        except UserError as error:
+            problems.append(str(error))
+    heading = f"{len(problems)} of {len(lacking)} DICOM Segmentations could not be written:"
+    return [heading, *problems] if problems else []
 
 
-def write_dicom_seg(rows: list[Row], output: Path) -> None:
-    """Write the masks of findings of DICOM files as DICOM Segmentations, each beside the mask."""
+def _write_dicom_seg(job: Job, frames: Mapping[int, Row], output: Path) -> None:
     from breast_ultrasound.scans import dicom_seg  # noqa: PLC0415  few ask for it
 
-    for image, of_image in itertools.groupby(rows, key=lambda row: row["image"]):
-        frames = {row["frame"]: row for row in of_image}
-        if not is_dicom(Path(image)):
-            continue
-        first = next(iter(frames.values()))
-        mask = output / first["mask"]
-        beside = mask.parent if _is_of_clip(mask) else mask
-        target = beside.with_name(f"{beside.stem.removesuffix(FRAMES)}{SEG}")
-        spacing = (first["mm_per_row"], first["mm_per_column"]) if first["mm_per_row"] else None
-        masks = {number: read_grey(output / row["mask"]) > 0 for number, row in frames.items()}
-        dicom_seg.write(target, Path(image), masks, spacing, first["network"][:16])
+    first = next(iter(frames.values()))
+    spacing = (first["mm_per_row"], first["mm_per_column"]) if first["mm_per_row"] else None
+    masks = {number: read_grey(output / row["mask"]) > 0 for number, row in frames.items()}
+    dicom_seg.write(job.segmentation, job.scan, masks, spacing, first["network"][:16])

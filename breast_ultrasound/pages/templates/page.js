@@ -1,12 +1,17 @@
 const part = (id) => document.getElementById(id);
 const MOST_ROWS = 20;
+// Milliseconds without a step of the slider before it asks.
+const WAIT = 120;
 const scans = [];
 let current = null;
 let frame = 1;
-let requests = 0;
+let timer = 0;
+let asking = new AbortController();
 
 const threshold = () => part("threshold").value;
 const percent = (share) => `${Math.round(100 * share)}%`;
+const count = (number, what) => `${number} ${what}${number === 1 ? "" : "s"}`;
+const mean = (values) => values.reduce((sum, value) => sum + value, 0) / values.length;
 
 function announce(text) { part("status").textContent = text; }
 
@@ -30,7 +35,8 @@ function take(files) {
 
 async function send(file) {
   announce(`${file.name}: reading …`);
-  const response = await fetch(`/scans?name=${encodeURIComponent(file.name)}`, { method: "POST", body: file });
+  const query = new URLSearchParams({ name: file.name, any_modality: part("any-modality").checked });
+  const response = await fetch(`/scans?${query}`, { method: "POST", body: file });
   if (!response.ok) {
     report((await response.json()).detail);
     return announce("");
@@ -38,6 +44,8 @@ async function send(file) {
   let scan = null;
   for await (const line of lines(response.body)) {
     if (line.error) report(line.error);
+    else if (line.mask) leaveOut(line.mask);
+    else if (line.note) note(scan, line.note);
     else if (line.key) scan = line;
     else {
       add(scan, line);
@@ -45,6 +53,24 @@ async function send(file) {
     }
   }
   announce("");
+}
+
+async function sample() {
+  const response = await fetch("/synthetic-phantom.jpg");
+  take([new File([await response.blob()], "synthetic-phantom.jpg")]);
+}
+
+const masks = [];
+
+function leaveOut(name) {
+  masks.push(name);
+  const more = masks.length > 3 ? ` and ${masks.length - 3} more` : "";
+  part("masks").textContent = `Left out, since they are masks and no scans: ${masks.slice(0, 3).join(", ")}${more}.`;
+}
+
+function note(scan, text) {
+  scan.notes.push(text);
+  if (scan === current) update();
 }
 
 async function* lines(body) {
@@ -64,20 +90,31 @@ async function* chunks(stream) {
 
 function add(scan, added) {
   if (!scan.frames) {
-    scan.frames = [];
+    Object.assign(scan, { frames: [added], notes: [] });
     scans.push(scan);
     list(scan);
+    show(scan, 1);
+  } else {
     scan.frames.push(added);
-    return show(scan, 1);
+    if (scan === current) update();
   }
-  scan.frames.push(added);
-  if (scan === current) update();
+  scan.summary.textContent = summary(scan);
+}
+
+// What the network found in a scan at the fitted threshold, in a line: that of a clip is the mean of its frames.
+function summary({ frames }) {
+  const classes = Object.keys(frames[0].classes).map((name) => [mean(frames.map((each) => each.classes[name])), name]);
+  const [share, name] = classes.sort(([one], [other]) => other - one)[0] ?? [];
+  const of = frames.length > 1 ? `lesion on ${frames.filter((each) => each.lesions).length} of ${frames.length} frames` : count(frames[0].lesions, "lesion");
+  const dice = `predicted Dice ${mean(frames.map((each) => each.predicted_dice)).toFixed(2)}`;
+  return [name && `${name} ${percent(share)}`, of, dice].filter(Boolean).join(" · ");
 }
 
 function list(scan) {
   const item = document.createElement("li");
   scan.button = document.createElement("button");
-  scan.button.textContent = scan.name;
+  scan.summary = document.createElement("span");
+  scan.button.append(scan.name, scan.summary);
   scan.button.onclick = () => show(scan, 1);
   item.append(scan.button);
   part("scans").append(item);
@@ -85,6 +122,7 @@ function list(scan) {
 
 async function remove() {
   const place = scans.indexOf(current);
+  clearTimeout(timer);
   await fetch(`/scans/${current.key}`, { method: "DELETE" });
   current.button.parentElement.remove();
   scans.splice(place, 1);
@@ -103,7 +141,7 @@ function show(scan, number) {
   part("desk").hidden = false;
   update();
   turn();
-  draw();
+  ask();
 }
 
 // Clears the contour and the sizes of the frame before.
@@ -120,6 +158,7 @@ function turn() {
 function update() {
   const { classes } = current.frames[frame - 1];
   part("name").textContent = current.name;
+  part("notes").textContent = current.notes.join(" ");
   part("paging").hidden = current.length < 2;
   part("frame").max = current.frames.length;
   part("frame").value = frame;
@@ -131,20 +170,28 @@ function update() {
   for (const link of document.querySelectorAll("#downloads a")) link.href = `/${link.dataset.what}?${query}`;
 }
 
-async function draw() {
-  const request = ++requests;
-  const { key } = current;
+// Takes back the question before, which the server then drops, too.
+function ask(wait = 0) {
+  clearTimeout(timer);
+  asking.abort();
+  asking = new AbortController();
+  timer = setTimeout(draw, wait, asking.signal);
+}
+
+async function draw(signal) {
+  const { key, name } = current;
   const { width, height } = current.frames[frame - 1];
-  const response = await fetch(`/scans/${key}/${frame}?threshold=${threshold()}`);
-  if (request !== requests || !response.ok) return;
-  const { contour, lesions } = await response.json();
-  part("picture").alt = `${current.name}, frame ${frame}: ${lesions.length} lesions`;
+  const asked = `${key} ${frame} ${threshold()}`;
+  const response = await fetch(`/scans/${key}/${frame}?threshold=${threshold()}`, { signal }).catch(() => null);
+  const answer = response?.ok ? await response.json().catch(() => null) : null;
+  if (signal.aborted || !answer) return;
+  const found = answer.count > MOST_ROWS ? `The ${MOST_ROWS} largest of ${answer.count} lesions` : count(answer.count, "lesion");
+  part("picture").alt = `${name}, frame ${frame}: ${count(answer.count, "lesion")}`;
   part("drawing").setAttribute("viewBox", `0 0 ${width} ${height}`);
-  part("outline").setAttribute("d", contour);
-  const count = lesions.length > MOST_ROWS ? `The ${MOST_ROWS} largest of ${lesions.length} lesions.` : "";
-  part("summary").textContent = lesions.length ? count : "No lesion at this threshold.";
-  part("lesions").replaceChildren(...lesions.slice(0, MOST_ROWS).map(row));
-  part("desk").dataset.drawn = `${key} ${frame} ${threshold()}`;
+  part("outline").setAttribute("d", answer.contour);
+  part("summary").textContent = `${answer.count ? found : "No lesion"} at this threshold, predicted Dice ${answer.predicted_dice.toFixed(2)}.`;
+  part("lesions").replaceChildren(...answer.lesions.slice(0, MOST_ROWS).map(row));
+  part("desk").dataset.drawn = asked;
 }
 
 // In millimetres where the scan states its scale.
@@ -169,7 +216,7 @@ function change(step) {
 
 function set(value) {
   part("threshold").value = value;
-  if (current) { update(); draw(); }
+  if (current) { update(); ask(); }
 }
 
 function hide() { part("drawing").toggleAttribute("hidden", !part("contours").checked); }
@@ -201,11 +248,15 @@ part("files").onchange = () => { take([...part("files").files]); part("files").v
 part("frame").oninput = () => show(current, Number(part("frame").value));
 part("earlier").onclick = () => move(-1);
 part("later").onclick = () => move(1);
-part("threshold").oninput = () => { update(); draw(); };
+part("threshold").oninput = () => { update(); ask(WAIT); };
 part("fitted").onclick = () => set(part("threshold").dataset.fitted);
 part("contours").onchange = hide;
 part("copy").onclick = copy;
 part("remove").onclick = remove;
+part("sample").onclick = sample;
+
+// Nobody else has the keys.
+addEventListener("pagehide", () => { for (const { key } of scans) fetch(`/scans/${key}`, { method: "DELETE", keepalive: true }); });
 
 for (const kind of ["dragover", "dragleave", "drop"]) {
   document.addEventListener(kind, (event) => {

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pydantic import Field as PydanticField
 
 from breast_ultrasound.pipeline.arrays import Grey
-from breast_ultrasound.pipeline.params import Positive, Real, Section, Share
+from breast_ultrasound.pipeline.params import Real, Section, Share
 from breast_ultrasound.sources.phantom.picture import Picture
 from breast_ultrasound.sources.phantom.volume import Field, Slice
 
@@ -20,9 +20,9 @@ from breast_ultrasound.sources.phantom.volume import Field, Slice
 class Scanner(Section):
     """The settings of the scanner: section `phantom` of params.yaml, which explains each."""
 
-    gain: Real
+    gain: Annotated[Real, PydanticField(ge=-100, le=100)]
     noise: Share
-    depth: Positive
+    depth: Annotated[Real, PydanticField(gt=0, le=100)]
     sector: Annotated[Real, PydanticField(ge=0, le=120)]
 
 

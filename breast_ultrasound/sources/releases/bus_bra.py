@@ -1,6 +1,7 @@
 """BUS-BRA: `Images/bus_0001-l.png`, `Masks/mask_0001-l.png` and bus_data.csv, whose Case is the patient.
 
-1,875 images of 1,064 patients, 1,268 benign and 607 malignant, from four scanners.
+1,875 images of 1,064 patients, 1,268 benign and 607 malignant, from four scanners. 5-fold-cv.csv holds its split, folds
+1 to 5.
 """
 
 from functools import partial
@@ -12,12 +13,13 @@ from breast_ultrasound.cases.raw import Case
 from breast_ultrasound.sources.downloading import download
 from breast_ultrasound.sources.releases.release import Published, Release, copy_published, find_table_folder
 
-_TABLE = "bus_data.csv"
+_TABLE, _FOLDS = "bus_data.csv", "5-fold-cv.csv"
 
 
 def copy_bus_bra(root: Path, folder: Path) -> list[Case]:
     """Write the cases of the release in `root` to `folder`."""
     rows = pd.read_csv(root / _TABLE, dtype=str, keep_default_na=False).to_dict("records")
+    fold_of = pd.read_csv(root / _FOLDS, index_col="ID")["kFold"]
     published = (
         Published(
             image=root / "Images" / f"{row['ID']}.png",
@@ -27,6 +29,7 @@ def copy_bus_bra(root: Path, folder: Path) -> list[Case]:
             patient=f"bus-bra {row['Case']}",
             device=row["Device"],
             birads=row["BIRADS"],
+            fold=int(fold_of[row["ID"]]),
         )
         for row in rows
     )

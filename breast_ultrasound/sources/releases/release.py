@@ -40,7 +40,10 @@ class Release:
 
 @dataclass(frozen=True)
 class Published:
-    """An image as a release publishes it, and its only mask, whose size may be another one."""
+    """An image as a release publishes it, and its only mask, whose size may be another one.
+
+    `fold` tests it in the split that the release publishes, if any.
+    """
 
     image: Path
     mask: Path
@@ -49,6 +52,7 @@ class Published:
     patient: str
     device: str = ""
     birads: str = ""
+    fold: int | None = None
 
 
 def copy_from_archive(release: Release, archive: Path | None, folder: Path, max_gib: float) -> list[Case]:
@@ -89,6 +93,7 @@ def _copy(folder: Path, published: Published) -> Case:
         patient=published.patient,
         device=published.device,
         birads=published.birads,
+        fold=published.fold,
     )
     image = read_grey(published.image)
     write_pictures(case, image, [_fit(read_mask(published.mask), *image.shape)])

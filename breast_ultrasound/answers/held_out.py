@@ -1,4 +1,4 @@
-"""The validation images of one network, and the scores of its answers for them at any steps of post-processing."""
+"""Images that a network was not trained on, and the scores of its answers for them at any steps of post-processing."""
 
 import math
 from dataclasses import dataclass, field, replace
@@ -31,8 +31,8 @@ class Scored(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Validation:
-    """One network's validation images, on the prepared grid without its padding.
+class HeldOut:
+    """The images of one network on which post-processing is fitted, on the prepared grid without its padding.
 
     `images` holds the probability and the true mask, 0/1, of each, uint8 [height, width], memory-mapped; the other
     fields hold whether it has a lesion, its group, its class as the position in CLASSES, and its class logits [n, 3],
@@ -72,9 +72,9 @@ class Validation:
         return score, answer.predicted_dice, answer.image_probability
 
 
-def read_validation(fold: int, prepared: Prepared, audit: pd.DataFrame) -> Validation:
-    """Read the validation images of the network that tests `fold`, and calibrate its class logits."""
-    rows = read_rows(predictions(fold)).query("subset == 'validation'")
+def read_held_out(fold: int, subset: str, prepared: Prepared, audit: pd.DataFrame) -> HeldOut:
+    """Read the images of a subset that the network of `fold` predicted, and calibrate its class logits on them."""
+    rows = read_rows(predictions(fold)).query("subset == @subset")
     places = prepared.index.reset_index().set_index("id")["index"].loc[rows["id"]].to_numpy()
     probability = np.load(predictions(fold) / PROBABILITY, mmap_mode="r")
     images = [
@@ -84,4 +84,4 @@ def read_validation(fold: int, prepared: Prepared, audit: pd.DataFrame) -> Valid
     lesions = np.array([truth.any() for _, truth in images])
     groups = audit.set_index("id")["group"].loc[rows["id"]].to_numpy()
     classes, logits = prepared.classes[places], class_logits(rows)
-    return Validation(images, lesions, groups, classes, logits, fit_temperature(logits, classes))
+    return HeldOut(images, lesions, groups, classes, logits, fit_temperature(logits, classes))

@@ -1,0 +1,34 @@
+"""Entry points of the commands that need the packages of the pipeline, which `pip install .` leaves out."""
+
+import importlib
+import importlib.util
+import sys
+
+
+def _run(command: str, module: str) -> None:
+    if importlib.util.find_spec("dvc") is None:
+        sys.exit(
+            f"error: {command}: the packages of the pipeline are missing. Run `uv run {command}` in a clone of the "
+            "repository; it installs them."
+        )
+    importlib.import_module(f"breast_ultrasound.commands.{module}").main()
+
+
+def cases() -> None:
+    """Run the command `cases`."""
+    _run("cases", "cases")
+
+
+def compare() -> None:
+    """Run the command `compare`."""
+    _run("compare", "compare.command")
+
+
+def phantom() -> None:
+    """Run the command `phantom`."""
+    _run("phantom", "phantom")
+
+
+def recipe() -> None:
+    """Run the command `recipe`."""
+    _run("recipe", "recipe")
