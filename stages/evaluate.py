@@ -21,7 +21,7 @@ import pandas as pd
 from pydantic import Field
 
 from breast_ultrasound.answers.answer import POSTPROCESS, Postprocessing, read_postprocessing
-from breast_ultrasound.answers.cross_fitting import Choice, fit_all, networks_to_fit_on
+from breast_ultrasound.answers.cross_fitting import StepSearch, fit_all, networks_to_fit_on
 from breast_ultrasound.answers.held_out import read_held_out
 from breast_ultrasound.answers.predictions import PREDICTIONS, PredictedFold, map_predictions, predictions
 from breast_ultrasound.answers.rows import count_shifted, score, tabulate
@@ -108,7 +108,7 @@ def fit(loaded: Params, prepared: Prepared, audit: pd.DataFrame, test: PairedTes
     folds = read_folds()
     subset = fitting_subset(folds)
     networks = {fold: read_held_out(fold, subset, prepared, audit) for fold in loaded.split.run}
-    choice = Choice(loaded.postprocess.model_dump(), loaded.evaluate.missed_lesion, test)
+    choice = StepSearch(loaded.postprocess.model_dump(), loaded.evaluate.missed_lesion, test)
     return fit_all(networks, networks_to_fit_on(loaded.split.run, folds), choice)
 
 

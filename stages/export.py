@@ -53,7 +53,7 @@ Format = Literal["onnx", "tflite"]
 Compute = Callable[[Grey], Output]
 
 
-class Source(Section, extra="ignore"):
+class DataSources(Section, extra="ignore"):
     """The origin of the images."""
 
     sources: Annotated[tuple[str, ...], Field(strict=False)]
@@ -70,7 +70,7 @@ class Export(Section):
 class Params(Section):
     """The keys of params.yaml that this stage reads."""
 
-    data: Source
+    data: DataSources
     split: Run
     predict: Predict
     export: Export

@@ -70,7 +70,7 @@ class Params(Section):
     data: Archives
     audit: Thresholds
     split: Run
-    # Checked by `ensemble.Settings`, whose module loads Keras.
+    # Checked by `ensemble.EnsembleSettings`, whose module loads Keras.
     hardware: dict[str, Any]
     predict: dict[str, Any]
     intervals: Intervals
@@ -182,10 +182,10 @@ def evaluate_all(params: Params, folder: Path) -> tuple[pd.DataFrame, dict[str, 
     for external in sets:
         check_new(external)
     # Here alone: Keras and its backend take seconds and hundreds of megabytes, for nothing if a set is refused.
-    from breast_ultrasound.network.ensemble import Settings, open_ensemble  # noqa: PLC0415
+    from breast_ultrasound.network.ensemble import EnsembleSettings, open_ensemble  # noqa: PLC0415
 
     postprocessing = read_postprocessing(POSTPROCESS, ALL)
-    ensemble = open_ensemble(load(Settings), postprocessing.temperature)
+    ensemble = open_ensemble(load(EnsembleSettings), postprocessing.temperature)
     internal = json.loads(figures.FIGURES.read_text(encoding="utf-8"))["test"]
     test = PairedTest(params.intervals.draws, params.intervals.confidence, params.seed)
     tables, results = [], {}

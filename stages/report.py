@@ -32,13 +32,13 @@ MODEL_CARD = Path("metrics/model_card.md")
 EXAMPLES = Path("metrics/examples")
 
 
-class Source(Section, extra="ignore"):
+class DataSources(Section, extra="ignore"):
     """Where the images came from."""
 
     sources: Annotated[tuple[str, ...], Field(strict=False)]
 
 
-class Split(Run):
+class SplitFolds(Run):
     """How folds were made, and which of how many were run."""
 
     by: str
@@ -56,8 +56,8 @@ class Params(Section):
     """What this stage reads of params.yaml."""
 
     seed: Seed
-    data: Source
-    split: Split
+    data: DataSources
+    split: SplitFolds
     intervals: Intervals
     report: Report
 

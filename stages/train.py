@@ -33,13 +33,13 @@ from breast_ultrasound.training.devices import shard_of_batches
 from breast_ultrasound.training.fitting import FoldBatches, fit
 from breast_ultrasound.training.history import RECORD, history
 from breast_ultrasound.training.processes import Processes, joined
-from breast_ultrasound.training.settings import Settings
+from breast_ultrasound.training.settings import TrainingSettings
 
 PIPELINE = Path("dvc.yaml")
 LOGS = Path("logs")
 
 
-class Params(Settings):
+class Params(TrainingSettings):
     """What this stage reads of params.yaml."""
 
     hardware: Hardware

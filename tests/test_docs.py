@@ -177,9 +177,9 @@ def test_a_wrong_command_line_is_noticed(line: str) -> None:
 
 @each_page
 def test_every_param_that_a_command_sets_exists(page: Path) -> None:
-    known = {*dict(flatten(PARAMS)), "section.key"}
+    keys_of_params = {*dict(flatten(PARAMS)), "section.key"}
     changed = [key for text in code(page) for key in re.findall(r"-S \"?([a-z][\w.]*)=", text)]
-    assert {key for key in changed if key not in known} == set()
+    assert {key for key in changed if key not in keys_of_params} == set()
 
 
 @each_page
@@ -257,13 +257,13 @@ def test_every_column_and_key_of_a_run_is_explained(clone: Path) -> None:
         ]
     for name in ("audit", "postprocess", "summary", "external", "export/onnx"):
         title = f"metrics/{name}.json"
-        known = section("docs/reference/outputs.md", title) + read(ROOT / "docs/reference/outputs.md") * (
+        explained = section("docs/reference/outputs.md", title) + read(ROOT / "docs/reference/outputs.md") * (
             name == "audit"
         )
-        missing[title] = [key for key in keys(json.loads(read(clone / title))) if f"`{key}`" not in known]
+        missing[title] = [key for key in keys(json.loads(read(clone / title))) if f"`{key}`" not in explained]
     figures = read(ROOT / "docs/reference/figures.md") + section("docs/reference/outputs.md", "metrics/summary.json")
-    found = keys(json.loads(read(clone / "metrics/figures.json")))
-    missing["figures"] = [key for key in found if key not in figures]
+    keys_of_figures = keys(json.loads(read(clone / "metrics/figures.json")))
+    missing["figures"] = [key for key in keys_of_figures if key not in figures]
     assert {name: names for name, names in missing.items() if names} == {}
 
 

@@ -22,15 +22,15 @@ OF_CLUSTER = PACKAGE / "pipeline/cluster.py"
 
 def modules(start: Path) -> set[Path]:
     """The files of the library that a module imports, itself or through others, also within functions."""
-    reached: set[Path] = set()
+    imported: set[Path] = set()
     waiting = {start}
     while waiting:
         file = waiting.pop()
-        reached.add(file)
+        imported.add(file)
         paths = [Path(name.replace(".", "/")) for name in imported_names(ROOT / file)]
         files = {path.with_suffix(".py") for path in paths} | {path / "__init__.py" for path in paths}
-        waiting |= {file for file in files if (ROOT / file).exists()} - reached - {OF_CLUSTER}
-    return reached
+        waiting |= {file for file in files if (ROOT / file).exists()} - imported - {OF_CLUSTER}
+    return imported
 
 
 def third_parties(files: Iterable[Path]) -> set[str]:

@@ -260,8 +260,8 @@ def test_dvc_takes_the_settings_of_a_remote_that_cannot_be_served_here(tmp_path:
 def no_key_is_in_git(folder: Path) -> bool:
     """Whether no commit holds the key, and Git would add nothing that does."""
     commits = run(folder, "git", "rev-list", "--all").split()
-    found = attempt(folder, "git", "grep", "--quiet", SECRET, *commits).returncode == 0
-    return not found and run(folder, "git", "status", "--porcelain") == ""
+    leaked = attempt(folder, "git", "grep", "--quiet", SECRET, *commits).returncode == 0
+    return not leaked and run(folder, "git", "status", "--porcelain") == ""
 
 
 def test_what_is_pushed_is_pulled_elsewhere_damage_is_told_and_no_key_gets_into_git(
@@ -294,14 +294,14 @@ def test_folds_trained_on_several_machines_are_evaluated_on_one_that_trains_none
         assert f"Running stage 'train@{fold}'" in dvc(machine, "repro", "--pull", f"train@{fold}", f"predict@{fold}")
         dvc(machine, "push", "--run-cache")
     collector = new_clone("collector")
-    told = dvc(collector, "repro", "--pull")
+    printed = dvc(collector, "repro", "--pull")
     for fold, machine in enumerate(machines):
-        assert f"Stage 'train@{fold}' is cached" in told
-        assert f"Stage 'predict@{fold}' is cached" in told
+        assert f"Stage 'train@{fold}' is cached" in printed
+        assert f"Stage 'predict@{fold}' is cached" in printed
         name = f"models/fold-{fold}.keras"
         assert (collector / name).read_bytes() == (machine / name).read_bytes()
         assert (collector / f"metrics/train/fold-{fold}/record.json").exists()
-    assert "Running stage 'evaluate'" in told
+    assert "Running stage 'evaluate'" in printed
     assert "up to date" in dvc(collector, "status")
 
 

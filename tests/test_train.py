@@ -20,15 +20,15 @@ from breast_ultrasound.training.checkpoint import CheckpointFile
 from breast_ultrasound.training.fitting import FoldBatches
 from breast_ultrasound.training.losses import BceDice
 from breast_ultrasound.training.optimizer import optimizer
-from breast_ultrasound.training.settings import Settings
+from breast_ultrasound.training.settings import TrainingSettings
 from stages.train import check_grid
 
 CPU = Device("cpu", "test", 1, "float32")
 
 
-def tiny_settings(epochs: int = 6) -> Settings:
+def tiny_settings(epochs: int = 6) -> TrainingSettings:
     """Return the tests' params, changed so that a network learns to see disks in seconds."""
-    settings = load(Settings, PARAMS)
+    settings = load(TrainingSettings, PARAMS)
     return settings.model_copy(
         update={
             "network": settings.network.model_copy(update={"stem": 1, "dropout": 0.1}),
@@ -40,7 +40,7 @@ def tiny_settings(epochs: int = 6) -> Settings:
 
 
 @pytest.fixture
-def tiny() -> Settings:
+def tiny() -> TrainingSettings:
     return tiny_settings()
 
 
@@ -71,7 +71,7 @@ class StoppedLive(Live):
 
 
 def fit(
-    settings: Settings, folder: Path, hardware: Device = CPU, last_epoch: int = 1000, validate: bool = True
+    settings: TrainingSettings, folder: Path, hardware: Device = CPU, last_epoch: int = 1000, validate: bool = True
 ) -> keras.Model:
     """Train in `folder`; where a training was stopped there before, go on with it."""
     device.configure(Hardware.model_validate({"device": "cpu", "precision": hardware.precision}), settings.seed)
@@ -118,7 +118,7 @@ def test_training_learns_and_keeps_the_best_averaged_weights(tmp_path: Path) -> 
 
 
 def test_without_validation_the_averaged_weights_of_the_last_epoch_are_kept_also_after_a_stop(
-    tiny: Settings, tmp_path: Path
+    tiny: TrainingSettings, tmp_path: Path
 ) -> None:
     whole = fit(tiny, tmp_path / "whole", validate=False)
     assert not list((tmp_path / "whole").rglob("val_*"))
@@ -133,7 +133,7 @@ def test_without_validation_the_averaged_weights_of_the_last_epoch_are_kept_also
 
 @pytest.mark.long
 def test_training_stops_early_where_nothing_gets_better_and_a_stopped_one_ends_as_if_it_had_not_been_stopped(
-    tiny: Settings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tiny: TrainingSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     patient = tiny.model_copy(update={"train": tiny.train.model_copy(update={"epochs": 200, "patience": 2})})
     whole = fit(patient, tmp_path / "whole")
@@ -152,7 +152,7 @@ def test_training_stops_early_where_nothing_gets_better_and_a_stopped_one_ends_a
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])
-def test_training_works_in_half_precision(tiny: Settings, tmp_path: Path, precision: str) -> None:
+def test_training_works_in_half_precision(tiny: TrainingSettings, tmp_path: Path, precision: str) -> None:
     short = tiny.model_copy(update={"train": tiny.train.model_copy(update={"epochs": 2})})
     try:
         network = fit(short, tmp_path / "one", Device("cpu", "test", 1, precision))
@@ -163,7 +163,9 @@ def test_training_works_in_half_precision(tiny: Settings, tmp_path: Path, precis
 
 
 @pytest.mark.long
-def test_a_network_with_an_encoder_trains_and_its_file_gives_what_it_gave(tiny: Settings, tmp_path: Path) -> None:
+def test_a_network_with_an_encoder_trains_and_its_file_gives_what_it_gave(
+    tiny: TrainingSettings, tmp_path: Path
+) -> None:
     encoded = tiny.model_copy(
         update={
             "network": tiny.network.model_copy(update={"encoder": "efficientnet-lite0", "decoder": (16, 8, 8, 4)}),
@@ -178,13 +180,13 @@ def test_a_network_with_an_encoder_trains_and_its_file_gives_what_it_gave(tiny: 
     assert all(np.allclose(stored[name], output, atol=1e-4) for name, output in network(images).items())
 
 
-def test_the_loss_is_scaled_in_float16_alone(tiny: Settings) -> None:
+def test_the_loss_is_scaled_in_float16_alone(tiny: TrainingSettings) -> None:
     scaled = {precision: optimizer(tiny.train, 100, precision) for precision in ("float16", "bfloat16")}
     assert isinstance(scaled["float16"], keras.optimizers.LossScaleOptimizer)
     assert not isinstance(scaled["bfloat16"], keras.optimizers.LossScaleOptimizer)
 
 
-def test_the_learning_rate_warms_up_and_falls_to_zero(tiny: Settings) -> None:
+def test_the_learning_rate_warms_up_and_falls_to_zero(tiny: TrainingSettings) -> None:
     rate = optimizer(tiny.train.model_copy(update={"warmup": 0.1}), 100, "float32")._learning_rate
     rates = [float(rate(step)) for step in range(101)]
     assert rates[0] == 0
@@ -193,7 +195,7 @@ def test_the_learning_rate_warms_up_and_falls_to_zero(tiny: Settings) -> None:
     assert rates[100] == pytest.approx(0, abs=1e-6)
 
 
-def test_a_grid_that_cannot_be_halved_often_enough_is_refused(tiny: Settings) -> None:
+def test_a_grid_that_cannot_be_halved_often_enough_is_refused(tiny: TrainingSettings) -> None:
     check_grid(32, tiny.network)
     with pytest.raises(UserError, match=r"prepare\.size: 34 must be a multiple of .* 4: network\.stem"):
         check_grid(34, tiny.network)

@@ -20,7 +20,7 @@ from breast_ultrasound.scoring.paired import PairedTest
 
 
 @dataclass(frozen=True)
-class Choice:
+class StepSearch:
     """How steps are chosen: the values to try for each, the weight of a missed lesion, and the test of a gain."""
 
     candidates: Mapping[str, Sequence[Any]]
@@ -33,7 +33,7 @@ class Pool:
     """The held-out images of several networks, on which post-processing is fitted."""
 
     networks: Sequence[HeldOut]
-    choice: Choice
+    choice: StepSearch
 
     def fit(self, temperature: float) -> dict[str, Any]:
         """Return an entry of metrics/postprocess.json: a post-processing of this temperature, and its mean utility."""
@@ -58,7 +58,7 @@ class Pool:
         )
 
 
-def fit_all(networks: Mapping[int, HeldOut], pools: Mapping[int, Sequence[int]], choice: Choice) -> dict[str, Any]:
+def fit_all(networks: Mapping[int, HeldOut], pools: Mapping[int, Sequence[int]], choice: StepSearch) -> dict[str, Any]:
     """Return the entries of metrics/postprocess.json: for the test images of each fold, and ALL for new images.
 
     `networks` are by the fold that each tests, and `pools` names those that each fold is fitted on, as

@@ -57,8 +57,8 @@ def read_recipe(path: Path, params: Mapping[str, Any]) -> list[str]:
         raise UserError(f"{path}: not valid YAML: {error}") from error
     if not isinstance(values, dict):
         raise UserError(f"{path}: holds no params. Write what differs from {PARAMS}, in its layout.")
-    recipe, known = dict(flatten(values)), dict(flatten(params))
-    unknown = sorted(recipe.keys() - known.keys())
+    recipe, allowed = dict(flatten(values)), dict(flatten(params))
+    unknown = sorted(recipe.keys() - allowed.keys())
     if unknown:
         raise UserError(f"{path}: {PARAMS} has no key {', '.join(unknown)}. Correct the name, or remove it.")
     return [setting(key, value) for key, value in recipe.items()]

@@ -22,7 +22,7 @@ from breast_ultrasound.network.unet import CLASS_OUTPUT, MASK_OUTPUT
 from breast_ultrasound.pipeline.params import Section, Seed
 
 
-class Settings(Section):
+class EnsembleSettings(Section):
     """The parts of params.yaml that decide on the networks and on how they predict."""
 
     seed: Seed
@@ -31,7 +31,7 @@ class Settings(Section):
     predict: Predict
 
 
-def open_ensemble(settings: Settings, temperature: float) -> keras.Model:
+def open_ensemble(settings: EnsembleSettings, temperature: float) -> keras.Model:
     """Choose the hardware and return the mean of the networks of all folds that are run.
 
     UserError if there is no GPU where one is asked for, or a network is missing.

@@ -43,7 +43,7 @@ _ARRIVAL = 60
 _FRESH = 1
 
 
-class Workers:
+class ClusterWorkers:
     """The threads of a cluster's workers, as the protocol in engine.py asks for them."""
 
     def __init__(self, client: Client, place: Place) -> None:
@@ -89,7 +89,7 @@ class Workers:
 
 
 @contextlib.contextmanager
-def connected(address: str) -> Iterator[Workers]:
+def connected(address: str) -> Iterator[ClusterWorkers]:
     """Yield the workers of the scheduler at `address`, after a check that they may compute.
 
     UserError where the scheduler or all workers are gone, then or while the body waits for a result; where a worker
@@ -99,7 +99,7 @@ def connected(address: str) -> Iterator[Workers]:
         place = Place(os.getcwd(), Path(token.name).name, code(), versions())  # noqa: PTH109
         try:
             _check(client, place)
-            yield Workers(client, place)
+            yield ClusterWorkers(client, place)
         except KilledWorker as error:
             raise UserError(
                 f"the cluster at {address}: work on an image ended {error.allowed_failures + 1} workers, one after the "

@@ -14,7 +14,7 @@ from breast_ultrasound.training.callbacks import FirstStep, Progress, Resume
 from breast_ultrasound.training.checkpoint import CheckpointFile
 from breast_ultrasound.training.devices import distribution
 from breast_ultrasound.training.optimizer import optimizer
-from breast_ultrasound.training.settings import Settings
+from breast_ultrasound.training.settings import TrainingSettings
 from breast_ultrasound.training.trainer import Trainer
 
 
@@ -26,7 +26,7 @@ class FoldBatches:
     validation: Batches | None
 
 
-def build_trainer(size: int, settings: Settings, steps: int, precision: str) -> Trainer:
+def build_trainer(size: int, settings: TrainingSettings, steps: int, precision: str) -> Trainer:
     """Build a network for images [size, size], ready to be fitted for a number of steps in all."""
     network = attention_unet(size, settings.network, settings.seed)
     trainer = Trainer(network, settings.augment, settings.train.class_weight, settings.seed)
@@ -43,7 +43,7 @@ def stop_early(patience: int) -> keras.callbacks.EarlyStopping:
 
 
 def fit(
-    settings: Settings, batches: FoldBatches, hardware: Device, progress: Progress, unfinished: CheckpointFile
+    settings: TrainingSettings, batches: FoldBatches, hardware: Device, progress: Progress, unfinished: CheckpointFile
 ) -> keras.Model:
     """Train a network, or go on with an unfinished training.
 

@@ -23,7 +23,7 @@ class Train(Section):
     class_weight: Annotated[Real, Field(ge=0, le=100)]
 
 
-class Settings(Section):
+class TrainingSettings(Section):
     """What a training reads beside the hardware."""
 
     seed: Seed

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from breast_ultrasound.answers.cross_fitting import Choice, fit_all, networks_to_fit_on
+from breast_ultrasound.answers.cross_fitting import StepSearch, fit_all, networks_to_fit_on
 from breast_ultrasound.answers.held_out import HeldOut
 from breast_ultrasound.cases.folds import UNUSED, subsets
 from breast_ultrasound.scoring.paired import PairedTest
@@ -58,7 +58,7 @@ def network(threshold: float, images: int = 12) -> HeldOut:
 def test_a_fold_is_fitted_on_all_networks_but_the_one_that_would_leak() -> None:
     """The network of fold 0, validated on fold 1, alone would have the threshold of fold 1 at 0.3."""
     networks = {0: network(0.3), 1: network(0.7), 2: network(0.7)}
-    choice = Choice({"image_probability": (0,), "threshold": (0.5, 0.3, 0.7)}, 1.0, PairedTest(200, 0.95, seed=0))
+    choice = StepSearch({"image_probability": (0,), "threshold": (0.5, 0.3, 0.7)}, 1.0, PairedTest(200, 0.95, seed=0))
     entries = fit_all(networks, networks_to_fit_on(range(3), by_group(3)), choice)
     assert list(entries) == ["fold-0", "fold-1", "fold-2", "all"]
     assert entries["fold-1"]["threshold"] == 0.7
@@ -80,7 +80,7 @@ def test_class_logits_of_a_network_that_is_not_in_its_pool_are_calibrated_on_tho
         fold: replace(network(0.5, images=60), classes=classes, logits=logits[fold], temperature=float(fold + 1))
         for fold in range(3)
     }
-    choice = Choice({"image_probability": (0,), "threshold": (0.5,)}, 1.0, PairedTest(200, 0.95, seed=0))
+    choice = StepSearch({"image_probability": (0,), "threshold": (0.5,)}, 1.0, PairedTest(200, 0.95, seed=0))
     own = fit_all(networks, {fold: [fold] for fold in range(3)}, choice)
     assert [own[f"fold-{fold}"]["temperature"] for fold in range(3)] == [1, 2, 3]
     cross_fitted = fit_all(

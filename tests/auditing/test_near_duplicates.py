@@ -22,11 +22,11 @@ from breast_ultrasound.pipeline.errors import UserError
 from breast_ultrasound.sources.phantom.drawing import draw_frame
 from breast_ultrasound.sources.phantom.marks import draw_marks
 from breast_ultrasound.sources.phantom.near_duplicates import Kind, export_again
-from breast_ultrasound.sources.phantom.picture import Picture
+from breast_ultrasound.sources.phantom.picture import DrawnImage
 from breast_ultrasound.sources.phantom.volume import Slice
 
 
-def frame(seed: int) -> Picture:
+def frame(seed: int) -> DrawnImage:
     return draw_frame("benign", Slice((seed,)))
 
 

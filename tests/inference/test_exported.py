@@ -46,8 +46,8 @@ def write_lying_network(path: Path, **properties: Any) -> None:
     """Write the dark network with other properties than it has."""
     write_dark_network(path)
     model = onnx.load(path)
-    told = {prop.key: prop.value for prop in model.metadata_props}
-    helper.set_model_props(model, told | {name: json.dumps(value) for name, value in properties.items()})
+    metadata = {prop.key: prop.value for prop in model.metadata_props}
+    helper.set_model_props(model, metadata | {name: json.dumps(value) for name, value in properties.items()})
     onnx.save(model, path)
 
 

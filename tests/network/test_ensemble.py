@@ -13,12 +13,12 @@ from breast_ultrasound.exporting.conversion import portable, write_onnx
 from breast_ultrasound.inference.card import Card
 from breast_ultrasound.inference.exported import open_network
 from breast_ultrasound.network import model_files
-from breast_ultrasound.network.ensemble import Settings, ensemble_mean, open_ensemble, predict_mean
+from breast_ultrasound.network.ensemble import EnsembleSettings, ensemble_mean, open_ensemble, predict_mean
 from breast_ultrasound.network.inference import predict
 from breast_ultrasound.network.unet import CLASS_OUTPUT, attention_unet
 from breast_ultrasound.pipeline.errors import UserError
 
-SETTINGS = Settings.model_validate(
+SETTINGS = EnsembleSettings.model_validate(
     {
         "seed": 0,
         "split": {"run": [0, 2]},

@@ -9,7 +9,7 @@ from keras import ops
 from breast_ultrasound.network.unet import CLASS_OUTPUT, MASK_OUTPUT
 from breast_ultrasound.pipeline.params import load
 from breast_ultrasound.training.losses import BceDice
-from breast_ultrasound.training.settings import Settings
+from breast_ultrasound.training.settings import TrainingSettings
 from breast_ultrasound.training.trainer import Trainer
 
 RNG = np.random.default_rng(0)
@@ -27,7 +27,7 @@ def trainer(outputs: tuple[str, ...] = (MASK_OUTPUT, CLASS_OUTPUT), class_weight
     x = keras.layers.Rescaling(1 / 255)(grey)
     heads = {MASK_OUTPUT: x - 0.5, CLASS_OUTPUT: keras.layers.Dense(3, name=CLASS_OUTPUT)(x[:, 0, :3, 0])}
     network = keras.Model(grey, {name: heads[name] for name in outputs})
-    made = Trainer(network, load(Settings, PARAMS).augment, class_weight, seed=1)
+    made = Trainer(network, load(TrainingSettings, PARAMS).augment, class_weight, seed=1)
     made.compile(keras.optimizers.SGD(0.1), jit_compile=False)
     return made
 

@@ -34,7 +34,7 @@ _MOST_LINES = 10
 
 
 @dataclass
-class Progress:
+class Workload:
     """The jobs of a command and what it has done so far.
 
     The masks of the jobs in `outdated` are made, those in `incomplete` lack the overlay alone. `unreadable` names scans
@@ -73,7 +73,7 @@ def run(request: Request) -> None:
         raise UserError("\n".join(unwritten))
 
 
-def compare(request: Request, jobs: Sequence[Job], findings: Sequence[Row]) -> Progress:
+def compare(request: Request, jobs: Sequence[Job], findings: Sequence[Row]) -> Workload:
     """Compare the jobs with the output folder: which have no mask with findings, and which lack an overlay.
 
     UserError if a mask is there and no findings say that this command made it.
@@ -91,7 +91,7 @@ def compare(request: Request, jobs: Sequence[Job], findings: Sequence[Row]) -> P
                     "Give another folder with --output, or --overwrite."
                 )
     incomplete = [job for job in jobs if job in done and request.overlay and not job.has_overlay]
-    return Progress(jobs, outdated, incomplete, [problem for problem in problems if problem])
+    return Workload(jobs, outdated, incomplete, [problem for problem in problems if problem])
 
 
 def findings_kept(request: Request, jobs: Sequence[Job], findings: Sequence[Row]) -> list[Row]:
@@ -114,7 +114,7 @@ def open_options(request: Request, choice: Choice, jobs: Sequence[Job]) -> Optio
     return Options(network, postprocessing, request.threshold, request.overlay, request.any_modality, request.output)
 
 
-def segment_waiting(progress: Progress, options: Options) -> None:
+def segment_waiting(progress: Workload, options: Options) -> None:
     """Do the jobs that are not done, outdated ones on a cluster if there is one. UserError if the user stops it."""
     for job in progress.outdated:
         clear(job)
@@ -135,7 +135,7 @@ def segment_waiting(progress: Progress, options: Options) -> None:
             write_findings(options.output)
 
 
-def follow(outcomes: Iterable[list[Row] | UnreadableError], progress: Progress, output: Path) -> None:
+def follow(outcomes: Iterable[list[Row] | UnreadableError], progress: Workload, output: Path) -> None:
     """Note the outcome of each job in `progress` and, in case the command is killed, in the output folder's journal."""
     for outcome in outcomes:
         if isinstance(outcome, UnreadableError):
@@ -146,7 +146,7 @@ def follow(outcomes: Iterable[list[Row] | UnreadableError], progress: Progress, 
             progress.scans += 1
 
 
-def print_summary(progress: Progress, output: Path) -> None:
+def print_summary(progress: Workload, output: Path) -> None:
     """Print the class and the predicted Dice of few frames, and what was written."""
     frames = {(row["image"], row["frame"]): row for row in progress.rows}
     if len(frames) <= _MOST_LINES:

@@ -11,7 +11,7 @@ from breast_ultrasound.pipeline.engine import map_on_all_cores
 from breast_ultrasound.sources.phantom.lesions import add_lesion
 from breast_ultrasound.sources.phantom.marks import draw_marks
 from breast_ultrasound.sources.phantom.near_duplicates import export_again
-from breast_ultrasound.sources.phantom.picture import Picture
+from breast_ultrasound.sources.phantom.picture import DrawnImage
 from breast_ultrasound.sources.phantom.plan import Plan, plan_images
 from breast_ultrasound.sources.phantom.scanner import LINEAR, Scanner, fan_out, scan_tissue
 from breast_ultrasound.sources.phantom.tissue import draw_tissue
@@ -54,7 +54,7 @@ def _truth(plans: list[Plan]) -> pd.DataFrame:
     )
 
 
-def draw(plan: Plan, seed: int, scanner: Scanner = LINEAR) -> Picture:
+def draw(plan: Plan, seed: int, scanner: Scanner = LINEAR) -> DrawnImage:
     """Draw one planned image; the same plan and seed give the same pixels, whatever was drawn before."""
     on, slip = probe_path((seed, 6, plan.sweep))
     section = Slice((seed, 1, plan.sweep), on[plan.step], plan.frame)
@@ -64,10 +64,10 @@ def draw(plan: Plan, seed: int, scanner: Scanner = LINEAR) -> Picture:
     key = (seed, 3, CLASSES.index(plan.cls), plan.number) if own else (seed, 2, plan.frame)
     rng = np.random.default_rng(key)
     picture = export_again(picture, plan.near_duplicate, rng)
-    return Picture(draw_marks(picture, rng), picture.masks) if plan.marks else picture
+    return DrawnImage(draw_marks(picture, rng), picture.masks) if plan.marks else picture
 
 
-def draw_frame(cls: str, rng: Slice, scanner: Scanner = LINEAR, slip: float = 0.0) -> Picture:
+def draw_frame(cls: str, rng: Slice, scanner: Scanner = LINEAR, slip: float = 0.0) -> DrawnImage:
     """Draw a new frame of a class, of a random size from about 300 to 700 pixels.
 
     The probe lies `slip` further along itself, as a share of the width, than where the lesions were placed.
@@ -86,5 +86,5 @@ def draw_frame(cls: str, rng: Slice, scanner: Scanner = LINEAR, slip: float = 0.
         for _ in range(2 if rng.random() < _TWO_LESIONS_SHARE else 1):
             masks.append(add_lesion(tissue, cls, masks, rng))
     masks = [slip_along(mask.astype(np.uint8), slip) > 0 for mask in masks] or [np.zeros((height, width), bool)]
-    picture = Picture(scan_tissue(slip_along(tissue.echo, slip), scanner, rng), masks)
+    picture = DrawnImage(scan_tissue(slip_along(tissue.echo, slip), scanner, rng), masks)
     return fan_out(picture, np.radians(scanner.sector / 2)) if scanner.sector else picture

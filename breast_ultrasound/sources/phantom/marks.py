@@ -4,12 +4,12 @@ import cv2
 import numpy as np
 
 from breast_ultrasound.pipeline.arrays import Grey
-from breast_ultrasound.sources.phantom.picture import Picture
+from breast_ultrasound.sources.phantom.picture import DrawnImage
 
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
-def draw_marks(picture: Picture, rng: np.random.Generator) -> Grey:
+def draw_marks(picture: DrawnImage, rng: np.random.Generator) -> Grey:
     """Burn calipers across each lesion, or a label, or both into the image, in one bright grey."""
     image = picture.image.copy()
     grey = int(rng.integers(215, 256))

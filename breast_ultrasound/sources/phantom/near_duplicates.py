@@ -6,14 +6,14 @@ import cv2
 import numpy as np
 
 from breast_ultrasound.pipeline.arrays import Mask
-from breast_ultrasound.sources.phantom.picture import Picture
+from breast_ultrasound.sources.phantom.picture import DrawnImage
 
 # How a near-duplicate differs from the first export of its frame; empty for that first export.
 Kind = Literal["", "exact", "crop", "rescale", "gain", "mirror", "marks"]
 KINDS: tuple[Kind, ...] = ("exact", "crop", "rescale", "gain", "mirror", "marks")
 
 
-def export_again(picture: Picture, kind: Kind, rng: np.random.Generator) -> Picture:
+def export_again(picture: DrawnImage, kind: Kind, rng: np.random.Generator) -> DrawnImage:
     """Return the frame changed as its kind of near-duplicate says; marks are drawn later, by `draw_marks`."""
     height, width = picture.image.shape
     match kind:
@@ -22,17 +22,17 @@ def export_again(picture: Picture, kind: Kind, rng: np.random.Generator) -> Pict
             rows, columns = int(height * share[0]), int(width * share[1])
             union = np.logical_or.reduce(picture.masks)
             window = _window(union, rows, columns, rng)
-            return Picture(picture.image[window].copy(), [mask[window].copy() for mask in picture.masks])
+            return DrawnImage(picture.image[window].copy(), [mask[window].copy() for mask in picture.masks])
         case "rescale":
             size = (int(width * rng.uniform(0.75, 1.2)), int(height * rng.uniform(0.75, 1.2)))
             image = np.asarray(cv2.resize(picture.image, size, interpolation=cv2.INTER_AREA), np.uint8)
             masks = [cv2.resize(m.astype(np.uint8), size, interpolation=cv2.INTER_NEAREST) > 0 for m in picture.masks]
-            return Picture(image, masks)
+            return DrawnImage(image, masks)
         case "gain":
             grey = np.clip(picture.image / 255 * rng.uniform(0.8, 1.25), 0, 1) ** rng.uniform(0.75, 1.3)
-            return Picture(np.round(255 * grey).astype(np.uint8), picture.masks)
+            return DrawnImage(np.round(255 * grey).astype(np.uint8), picture.masks)
         case "mirror":
-            return Picture(picture.image[:, ::-1].copy(), [mask[:, ::-1].copy() for mask in picture.masks])
+            return DrawnImage(picture.image[:, ::-1].copy(), [mask[:, ::-1].copy() for mask in picture.masks])
         case _:
             return picture
 

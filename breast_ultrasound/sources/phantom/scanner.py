@@ -13,7 +13,7 @@ from pydantic import Field as PydanticField
 
 from breast_ultrasound.pipeline.arrays import Grey
 from breast_ultrasound.pipeline.params import Real, Section, Share
-from breast_ultrasound.sources.phantom.picture import Picture
+from breast_ultrasound.sources.phantom.picture import DrawnImage
 from breast_ultrasound.sources.phantom.volume import Field, Slice
 
 
@@ -59,7 +59,7 @@ def scan_tissue(echo: Field, scanner: Scanner, rng: Slice) -> Grey:
     return np.round(255 * grey).astype(np.uint8)
 
 
-def fan_out(picture: Picture, half: float) -> Picture:
+def fan_out(picture: DrawnImage, half: float) -> DrawnImage:
     """Return the picture as a curved probe shows it: columns spread over twice the angle `half`, canvas as large."""
     height, width = picture.image.shape
     radius = max(0.05 * height, width / (2 * np.sin(half)) - height)
@@ -75,4 +75,4 @@ def fan_out(picture: Picture, half: float) -> Picture:
         return np.asarray(moved, np.uint8)
 
     masks = [mapped(mask.astype(np.uint8), cv2.INTER_NEAREST) > 0 for mask in picture.masks]
-    return Picture(mapped(picture.image, cv2.INTER_LINEAR), masks)
+    return DrawnImage(mapped(picture.image, cv2.INTER_LINEAR), masks)
