@@ -102,7 +102,7 @@ def from_disk() -> int:
 def measure_training(prepared: Prepared, folder: Path, steps: int) -> None:
     """Print images per second of each kind of step, what the disk gave, and the memory."""
     params = load(Params)
-    batch, hardware = params.train.batch, device.configure(params.hardware, params.seed)
+    batch, hardware = params.train.batch, device.configure_training(params.hardware, params.seed)
     trainer = build_trainer(SIZE, params, steps, hardware.precision)
     drawn = np.random.default_rng(0).permutation(len(prepared.images))
     rows = drawn[: steps * batch]

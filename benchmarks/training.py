@@ -34,7 +34,7 @@ def images_per_second(encoder: str, steps: int) -> float:
     """Measure images per second of training with an encoder, over some steps that follow as many to warm up."""
     params = load(Params)
     params = params.model_copy(update={"network": params.network.model_copy(update={"encoder": encoder})})
-    hardware = device.configure(params.hardware, params.seed)
+    hardware = device.configure_training(params.hardware, params.seed)
     prepared = Prepared.open(PREPARED)
     rows = np.arange(steps * params.train.batch) % len(prepared.images)
     batches = as_fitted(Batches(prepared, rows, params.train.batch, seed=params.seed))

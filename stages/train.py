@@ -86,7 +86,7 @@ def record(hardware: Device, weights: int, images: dict[str, int]) -> dict[str, 
 
 def train_fold(fold: int, params: Params, processes: Processes) -> None:
     """Train one fold, as one of some processes, and write what this stage writes where it is the first of them."""
-    hardware = device.configure(params.hardware, params.seed)
+    hardware = device.configure_training(params.hardware, params.seed)
     key = key_of(params, hardware)
     processes.check_same(f"fold {fold}, {key}")
     prepared = Prepared.open(PREPARED)

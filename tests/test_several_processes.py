@@ -44,7 +44,7 @@ def make_folder(folder: Path) -> None:
     (folder / "stages").symlink_to(ROOT / "stages")
     shutil.copy(ROOT / "dvc.yaml", folder)
     params = tiny_settings(epochs=4).model_dump(mode="json")
-    params["hardware"] = {"device": "cpu", "precision": "float32"}
+    params["hardware"] = {"device": "cpu", "precision": "float32", "arithmetic": "native"}
     params["network"] |= {"depth": 2}
     (folder / "params.yaml").write_text(yaml.safe_dump(params))
     prepared = disks()

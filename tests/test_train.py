@@ -74,7 +74,8 @@ def fit(
     settings: TrainingSettings, folder: Path, hardware: Device = CPU, last_epoch: int = 1000, validate: bool = True
 ) -> keras.Model:
     """Train in `folder`; where a training was stopped there before, go on with it."""
-    device.configure(Hardware.model_validate({"device": "cpu", "precision": hardware.precision}), settings.seed)
+    chosen = {"device": "cpu", "precision": hardware.precision, "arithmetic": "native"}
+    device.configure(Hardware.model_validate(chosen), settings.seed)
     batches = FoldBatches(
         training=Batches(disks(), np.arange(16), settings.train.batch, seed=settings.seed),
         validation=Batches(disks(), np.arange(16, 24), settings.train.batch) if validate else None,
@@ -205,4 +206,4 @@ def test_a_gpu_that_is_not_there_is_refused() -> None:
     if device._gpus():
         pytest.skip("this machine has a GPU")
     with pytest.raises(UserError, match=r"hardware\.device is gpu"):
-        device.configure(Hardware(device="gpu", precision="auto"), 0)
+        device.configure(Hardware(device="gpu", precision="auto", arithmetic="native"), 0)

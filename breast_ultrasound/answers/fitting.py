@@ -1,6 +1,5 @@
 """Fitting on validation images: the steps of post-processing, the class temperature and the calibration of Dice."""
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from itertools import product
@@ -8,8 +7,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import isotonic_regression, minimize_scalar
-from scipy.special import log_softmax
+from scipy.optimize import brentq, isotonic_regression
+from scipy.special import softmax
 
 from breast_ultrasound.answers.calibration import DiceCalibration
 from breast_ultrasound.answers.postprocess import Steps
@@ -22,7 +21,7 @@ IMAGE_STEPS: tuple[str, ...] = ("image_probability", "threshold")
 Score = Callable[[Steps], NDArray[np.float64]]
 
 # Beyond these a temperature makes every class certain, or all classes alike.
-_LOG_TEMPERATURES = math.log(0.1), math.log(10)
+_TEMPERATURES = 0.1, 10.0
 
 
 def utility(dice: NDArray[np.float64], lesion: NDArray[np.bool_], missed_lesion: float) -> NDArray[np.float64]:
@@ -81,17 +80,23 @@ def best_change(
 def fit_temperature(logits: NDArray[np.float64], classes: NDArray[np.int64]) -> float:
     """Return the temperature that calibrates logits [n, 3] of images of these classes [n]; 1 of logits [n, 0].
 
-    It has the least cross-entropy (Guo et al., ICML 2017, arXiv:1706.04599). Images of class -1 are left out.
+    It has the least cross-entropy (Guo et al., ICML 2017, arXiv:1706.04599): there the mean logit of the true classes
+    is the one that the probabilities expect. Images of class -1 are left out.
     """
     logits, classes = logits[classes >= 0], classes[classes >= 0]
     if not logits.size:
         return 1.0
 
-    def cross_entropy(log_temperature: float) -> float:
-        return -log_softmax(logits / np.exp(log_temperature), axis=1)[np.arange(len(classes)), classes].mean()
+    true = logits[np.arange(len(classes)), classes].mean()
 
-    minimum = minimize_scalar(cross_entropy, bounds=_LOG_TEMPERATURES, method="bounded")
-    return round(float(np.exp(minimum.x)), 4)
+    def lack(temperature: float) -> float:
+        return true - (softmax(logits / temperature, axis=1) * logits).sum(axis=1).mean()
+
+    # The lack rises with the temperature. Its root has all digits, of which a minimum itself would give half.
+    coldest, hottest = _TEMPERATURES
+    if lack(coldest) >= 0:
+        return coldest
+    return round(brentq(lack, coldest, hottest), 4) if lack(hottest) > 0 else hottest
 
 
 def fit_dice_calibration(soft_dice: NDArray[np.float64], dice: NDArray[np.float64]) -> DiceCalibration:

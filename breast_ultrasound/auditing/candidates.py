@@ -14,12 +14,15 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from breast_ultrasound.auditing.album import Album, Buckets, Rows
-from breast_ultrasound.auditing.features import MIRRORED
+from breast_ultrasound.auditing.features import DESCRIPTOR, MIRRORED
 from breast_ultrasound.pipeline.engine import map_on_all_cores
 
 _TABLES = 24
 _COMPONENTS = 64
 _SPARE_BITS = 8
+# The length of a plane's normal, in whole numbers. A descriptor is 512 long, so that their product is below 2^24: exact
+# in float32, in whatever order a processor adds it.
+_NORMAL = 2**14
 # Each descriptor is compared with this many others of its hash, so that a hash shared by thousands stays cheap.
 _NEIGHBOURS = 24
 # How many hashes a pair must share, and how many candidates an image has at most.
@@ -61,8 +64,8 @@ def _votes(album: Album, seed: int, folder: Path) -> NDArray[np.int64]:
     hashes = Buckets(folder, "hashes", 2, -(-2 * len(descriptors) // _HASHES))
     votes = Buckets(folder, "votes", 2, -(-images // _IMAGES))
     for _ in range(_TABLES):
-        planes = whitening @ rng.standard_normal((whitening.shape[1], bits), dtype=np.float32)
-        for hashed in map_on_all_cores(partial(_hashes, album, centre, planes), _chunks(descriptors)):
+        planes = _whole_numbers(whitening @ rng.standard_normal((DESCRIPTOR, bits)))
+        for hashed in map_on_all_cores(partial(_hashes, album, np.rint(centre @ planes), planes), _chunks(descriptors)):
             hashes.add(hashed)
         for shared in map_on_all_cores(partial(_shared, images, len(hashes)), hashes.take()):
             votes.add(shared)
@@ -74,20 +77,26 @@ def _chunks(descriptors: Rows) -> range:
     return range(0, len(descriptors), _CHUNK)
 
 
-def _hashes(album: Album, centre: NDArray[np.float32], planes: NDArray[np.float32], start: int) -> NDArray[np.int64]:
+def _whole_numbers(planes: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return the normals of planes [128, bits] as whole numbers of the length _NORMAL."""
+    return np.rint(_NORMAL * planes / np.linalg.norm(planes, axis=0)).astype(np.float32)
+
+
+def _hashes(album: Album, offsets: NDArray[np.float64], planes: NDArray[np.float32], start: int) -> NDArray[np.int64]:
     """Hash each descriptor of a chunk, as it is and mirrored: its hash and the image it belongs to, [2·k, 2]."""
     descriptors = album.descriptors.read(start, start + _CHUNK).astype(np.float32)
     owners = album.owners(start + np.arange(len(descriptors)))
     # The hashes of the mirrored descriptors, without making these.
-    sides = (descriptors @ planes > centre @ planes, descriptors @ planes[MIRRORED] > centre @ planes)
+    sides = (descriptors @ planes > offsets, descriptors @ planes[MIRRORED] > offsets)
     codes = [_bits(side) for side in sides]
     return np.stack([np.concatenate(codes), np.concatenate([owners, len(album) + owners])], axis=1)
 
 
-def _whitening(descriptors: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the mean [128], and the map [128, d] to the leading principal components at unit variance.
+def _whitening(descriptors: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the mean [128], and the map [128, 128] that leaves the leading principal components, at unit variance.
 
-    Descriptors have much in common: without whitening most would have similar hashes.
+    Descriptors have much in common: without whitening most would have similar hashes. The map leads back to the 128
+    numbers of a descriptor, so that the signs of the components, which an algorithm is free to choose, cancel out.
     """
     step = -(-len(descriptors) // 100_000)
     # A slice alone would keep all that it was taken from.
@@ -98,7 +107,7 @@ def _whitening(descriptors: Rows) -> tuple[NDArray[np.float32], NDArray[np.float
     variances, components = np.linalg.eigh((sample - centre).T @ (sample - centre) / len(sample))
     leading = slice(-_COMPONENTS, None)
     scaled = components[:, leading] / np.sqrt(variances[leading] + 1.0)
-    return centre.astype(np.float32), scaled.astype(np.float32)
+    return centre, scaled @ components[:, leading].T
 
 
 def _bits(sides: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -21,6 +21,8 @@ from breast_ultrasound.pipeline.arrays import Grey
 
 _FEWEST_INLIERS = 8
 _BLOCK = 32
+# Maps and similarities are rounded, since processors differ in the last digits, and decisions must not.
+_DECIMALS = 6
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,10 @@ def align(first: Features, second: Features) -> NDArray[np.float64] | None:
     matrix, inliers = cv2.estimateAffine2D(source, target, ransacReprojThreshold=3, maxIters=1000)
     if matrix is None or inliers.sum() < _FEWEST_INLIERS:
         return None
+    matrix = np.round(np.asarray(matrix, np.float64), _DECIMALS)
     scales, shears = matrix[[0, 1], [0, 1]], matrix[[0, 1], [1, 0]]
     is_export = (abs(shears) < 0.1).all() and ((scales > 0.5) & (scales < 2)).all()
-    return np.asarray(matrix, np.float64) if is_export else None
+    return matrix if is_export else None
 
 
 def similarity(first: Grey, second: Grey, matrix: NDArray[np.float64]) -> float:
@@ -70,20 +73,21 @@ def similarity(first: Grey, second: Grey, matrix: NDArray[np.float64]) -> float:
     covered = cv2.warpAffine(np.full((SIDE, SIDE), 255, np.uint8), matrix, (SIDE, SIDE)) == 255
     one, two = _flatten(first), _flatten(np.asarray(moved, np.uint8))
     products = [_blocks(part) for part in (one * two, one * one, two * two)]
-    inside = _blocks(covered.astype(np.float32)) == 1
+    inside = _blocks(covered.astype(np.float64)) == 1
     textured = inside & (products[1] > 1) & (products[2] > 1)
     if inside.mean() < 0.25 or textured.sum() < 0.5 * inside.sum():
         return -1.0
-    return float(np.median(products[0][textured] / np.sqrt(products[1][textured] * products[2][textured])))
+    correlations = products[0][textured] / np.sqrt(products[1][textured] * products[2][textured])
+    return round(float(np.median(correlations)), _DECIMALS)
 
 
-def _flatten(thumbnail: Grey) -> NDArray[np.float32]:
+def _flatten(thumbnail: Grey) -> NDArray[np.float64]:
     """Return the detail alone: without the speckle of single pixels and the slow changes of gain."""
-    smooth = cv2.GaussianBlur(thumbnail.astype(np.float32), (0, 0), 1.0)
-    return np.asarray(smooth - cv2.GaussianBlur(smooth, (0, 0), 8.0), np.float32)
+    smooth = cv2.GaussianBlur(thumbnail.astype(np.float64), (0, 0), 1.0)
+    return np.asarray(smooth - cv2.GaussianBlur(smooth, (0, 0), 8.0), np.float64)
 
 
-def _blocks(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def _blocks(values: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the means over blocks of [SIDE, SIDE]."""
     per_side = SIDE // _BLOCK
     return values.reshape(per_side, _BLOCK, per_side, _BLOCK).mean(axis=(1, 3))

@@ -80,26 +80,29 @@ def _is_tissue(thumbnails: Grey) -> NDArray[np.bool_]:
     return _blocks((thumbnails > _BLACK)[..., None], GRID)[..., 0] > 0.5
 
 
-def _pool(white: NDArray[np.float32]) -> NDArray[np.float32]:
+def _pool(white: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the coarse features of cells [n, CELLS, CHANNELS]: vectors of unit length, or 0 without tissue."""
     leading = white[..., :_COARSE_COMPONENTS].reshape(-1, GRID, GRID, _COARSE_COMPONENTS)
     pooled = _blocks(leading, _COARSE_GRID).reshape(len(white), -1)
     return pooled / np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), _TINY)
 
 
-def _blocks(values: NDArray[Any], count: int) -> NDArray[np.float32]:
-    """Return the means of [n, side, side, channels] over count × count blocks, as float32 [n, count², channels]."""
+def _blocks(values: NDArray[Any], count: int) -> NDArray[np.float64]:
+    """Return the means of [n, side, side, channels] over count × count blocks, as float64 [n, count², channels]."""
     n, side, _, channels = values.shape
     blocks = values.reshape(n, count, side // count, count, side // count, channels)
-    return blocks.mean(axis=(2, 4), dtype=np.float32).reshape(n, count * count, channels)
+    return blocks.mean(axis=(2, 4), dtype=np.float64).reshape(n, count * count, channels)
 
 
-def _read_batch(raw: Rows, start: int) -> NDArray[np.float32]:
-    """Return the features [k, CELLS, CHANNELS] of a few images from `start` on."""
-    return raw.read(start, start + _BATCH).astype(np.float32).reshape(-1, CELLS, CHANNELS)
+def _read_batch(raw: Rows, start: int) -> NDArray[np.float64]:
+    """Return the features [k, CELLS, CHANNELS] of a few images from `start` on.
+
+    They are float64 from here until they are rounded, so that no processor rounds another way.
+    """
+    return raw.read(start, start + _BATCH).astype(np.float64).reshape(-1, CELLS, CHANNELS)
 
 
-def _fit_whitening(raw: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _fit_whitening(raw: Rows) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Fit the mean of each place [CELLS, CHANNELS], and the map [CHANNELS, CHANNELS] to components of unit variance,
     the leading one first.
     """
@@ -113,18 +116,18 @@ def _fit_whitening(raw: Rows) -> tuple[NDArray[np.float32], NDArray[np.float32]]
     covariance = (products - sums.T @ mean) / max(counts.sum(), 1)
     variances, components = np.linalg.eigh(covariance)
     scaled = components / np.sqrt(np.maximum(variances, 0) + _SHRINKAGE * variances.mean() + _TINY)
-    return mean.astype(np.float32), scaled[:, ::-1].astype(np.float32)
+    return mean, scaled[:, ::-1]
 
 
 def _moments(raw: Rows, start: int) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:
     """Sum up a batch: at each place how many cells are tissue and their sum; over all the sum of outer products."""
     features = _read_batch(raw, start)
-    tissue = np.nan_to_num(features).astype(np.float64)
+    tissue = np.nan_to_num(features)
     flat = tissue.reshape(-1, CHANNELS)
     return np.isfinite(features[..., :1]).sum(axis=0), tissue.sum(axis=0), flat.T @ flat
 
 
-def _whiten(raw: Rows, mean: NDArray[np.float32], whitening: NDArray[np.float32], start: int) -> NDArray[np.float32]:
+def _whiten(raw: Rows, mean: NDArray[np.float64], whitening: NDArray[np.float64], start: int) -> NDArray[np.float64]:
     """Return the cells of a batch, whitened and of unit length, or 0 where there is no tissue."""
     white = np.nan_to_num(_read_batch(raw, start) - mean) @ whitening
     return white / np.maximum(np.linalg.norm(white, axis=-1, keepdims=True), _TINY)

@@ -32,3 +32,8 @@ def phantom() -> None:
 def recipe() -> None:
     """Run the command `recipe`."""
     _run("recipe", "recipe")
+
+
+def reproduced() -> None:
+    """Run the command `reproduced`."""
+    _run("reproduced", "reproduced")

@@ -1,6 +1,7 @@
 """The hardware that Keras runs on: the device, the precision, and the same bits on every run."""
 
 import ctypes
+import os
 import platform
 import re
 from dataclasses import dataclass, replace
@@ -9,16 +10,26 @@ from pathlib import Path
 from typing import Literal
 
 import keras
+from pydantic import model_validator
 
 from breast_ultrasound.pipeline.errors import UserError
 from breast_ultrasound.pipeline.params import Section
 
 
 class Hardware(Section):
-    """The device and precision to run with."""
+    """The device, the precision and the arithmetic to run with."""
 
     device: Literal["auto", "cpu", "gpu"]
     precision: Literal["auto", "bfloat16", "float16", "float32"]
+    arithmetic: Literal["portable", "native"]
+
+    @model_validator(mode="after")
+    def _check(self) -> "Hardware":
+        if self.arithmetic == "portable" and self.precision not in ("auto", "float32"):
+            raise ValueError(f"precision: {self.precision} is not portable; set it to auto, or arithmetic to native")
+        if self.arithmetic == "portable" and self.device == "gpu":
+            raise ValueError("device: a GPU is not portable; set it to auto, or arithmetic to native")
+        return self
 
 
 @dataclass(frozen=True)
@@ -35,6 +46,12 @@ class Device:
     precision: str
 
 
+# Every x86-64 processor of the last ten years has these instructions.
+_INSTRUCTIONS = "AVX2"
+# Into how many parts a training divides its sums, a thread each, on any number of cores: as many as a small laptop has.
+# Two cores lose nothing by four.
+_THREADS = 4
+
 # Of glibc's malloc.h.
 _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 
@@ -42,8 +59,58 @@ _TRIM_THRESHOLD, _MMAP_MAX = -1, -4
 def configure(hardware: Hardware, seed: int) -> Device:
     """Choose the device and precision of params.yaml for this process, and make its arithmetic repeatable and fast.
 
-    Call it before Keras makes its first tensor. UserError where `hardware.device` is gpu and there is none.
+    Call it before Keras makes its first tensor. UserError where `hardware.device` is gpu and there is none, and where
+    the arithmetic is portable and the backend is not TensorFlow.
     """
+    chosen = _portable() if hardware.arithmetic == "portable" else _native(hardware)
+    keras.config.set_dtype_policy(policy(chosen.precision))
+    keras.utils.set_random_seed(seed)
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # noqa: PLC0415  the other backends run without it
+
+        tf.config.experimental.enable_op_determinism()
+    keep_freed_memory()
+    return chosen
+
+
+def configure_training(hardware: Hardware, seed: int) -> Device:
+    """Choose as `configure` does, and let a portable training divide its sums into as many parts on every machine.
+
+    Each thread adds up a part of a gradient. Predictions are the same whatever the number of threads.
+    """
+    if hardware.arithmetic == "portable" and keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # noqa: PLC0415  the other backends run without it
+
+        tf.config.threading.set_intra_op_parallelism_threads(_THREADS)
+    return configure(hardware, seed)
+
+
+def limit_instructions() -> None:
+    """Make the convolutions of this process use instructions that all processors have, and so give the same bytes.
+
+    Call it before the first convolution, since oneDNN, which computes them, reads the variable once.
+    """
+    os.environ["ONEDNN_MAX_CPU_ISA"] = _INSTRUCTIONS
+
+
+def _portable() -> Device:
+    """Choose an arithmetic that gives the same bytes on every x86-64 processor with AVX2."""
+    if keras.backend.backend() != "tensorflow":
+        raise UserError(
+            f"hardware.arithmetic is portable, which the {keras.backend.backend()} backend of Keras cannot promise. "
+            "Set it to native."
+        )
+    limit_instructions()
+    if _gpus():
+        print("hardware.arithmetic is portable, so that the GPU stays idle. Set it to native to use it.")
+        _hide_gpus()
+    # Files that name the processor would differ.
+    is_promised = _INSTRUCTIONS.lower() in _cpu_info("flags").split()
+    return Device("cpu", f"x86-64 with {_INSTRUCTIONS}" if is_promised else _cpu_name(), 1, "float32")
+
+
+def _native(hardware: Hardware) -> Device:
+    """Choose the device and precision of params.yaml, at the best that this machine has."""
     best = _gpus() or _cpu()
     if hardware.device == "gpu" and best.kind == "cpu":
         raise UserError(
@@ -53,15 +120,7 @@ def configure(hardware: Hardware, seed: int) -> Device:
     if hardware.device == "cpu" and best.kind == "gpu":
         _hide_gpus()
         best = _cpu()
-    chosen = best if hardware.precision == "auto" else replace(best, precision=hardware.precision)
-    keras.config.set_dtype_policy(policy(chosen.precision))
-    keras.utils.set_random_seed(seed)
-    if keras.backend.backend() == "tensorflow":
-        import tensorflow as tf  # noqa: PLC0415  the other backends run without it
-
-        tf.config.experimental.enable_op_determinism()
-    keep_freed_memory()
-    return chosen
+    return best if hardware.precision == "auto" else replace(best, precision=hardware.precision)
 
 
 def keep_freed_memory() -> None:
@@ -128,9 +187,12 @@ def _cpu() -> Device:
         count = jax.device_count("cpu")
     else:
         count = 1
-    name = _cpu_info("model name") or platform.processor() or platform.machine()
     flags = _cpu_info("flags").split()
-    return Device("cpu", name, count, "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32")
+    return Device("cpu", _cpu_name(), count, "bfloat16" if "avx512_bf16" in flags or "amx_bf16" in flags else "float32")
+
+
+def _cpu_name() -> str:
+    return _cpu_info("model name") or platform.processor() or platform.machine()
 
 
 def _hide_gpus() -> None:

@@ -22,7 +22,7 @@ SETTINGS = EnsembleSettings.model_validate(
     {
         "seed": 0,
         "split": {"run": [0, 2]},
-        "hardware": {"device": "cpu", "precision": "float32"},
+        "hardware": {"device": "cpu", "precision": "float32", "arithmetic": "native"},
         "predict": {"mirror": True},
     }
 )

@@ -61,6 +61,9 @@ def test_a_number_that_yaml_reads_as_text_becomes_a_number(tmp_path: Path, text:
     assert load(train.Params, changed(tmp_path, "train.learning_rate", text)).train.learning_rate == number
 
 
+HALF = {"device": "cpu", "precision": "bfloat16", "arithmetic": "native"}
+
+
 @pytest.mark.parametrize(
     ("key", "value", "expected"),
     [
@@ -72,6 +75,8 @@ def test_a_number_that_yaml_reads_as_text_becomes_a_number(tmp_path: Path, text:
         ("train.learning_rate", "fast", "train.learning_rate is 'fast'"),
         ("train.learning_rate", float("nan"), "train.learning_rate is nan"),
         ("hardware.device", "tpu", "'auto', 'cpu' or 'gpu'"),
+        ("hardware", HALF | {"arithmetic": "portable"}, "bfloat16 is not portable"),
+        ("hardware", HALF | {"precision": "auto", "arithmetic": "portable", "device": "gpu"}, "a GPU is not portable"),
         ("network.stem", 3, "1, 2 or 4"),
         ("data.sources", [], "at least 1 item"),
         ("data.sources", ["a/b.zip", "c/b"], "b is the name of more than one"),

@@ -72,13 +72,13 @@ def _paint_lesion(echo: Field, mask: Mask, malignant: bool, rng: Slice) -> None:
     """Change the echogenicity inside a mask, at its rim and, by its shadow or enhancement, below it."""
     height = echo.shape[0]
     blur = height * (rng.uniform(0.005, 0.013) if malignant else rng.uniform(0.0015, 0.004))
-    inside = cv2.GaussianBlur(mask.astype(np.float32), (0, 0), blur)
+    inside = cv2.GaussianBlur(mask.astype(np.float64), (0, 0), blur)
     cyst = not malignant and rng.random() < 0.4
     grain = smooth_noise((height, echo.shape[1]), height / 50, height / 45, rng)
     level = -27 + grain if cyst else -13 + (3.5 if malignant else 1.5) * grain
     depth = echo[mask].mean() * 0.35
     echo += inside * (level + depth + rng.uniform(-3, 3) - echo)
-    rim = np.clip(cv2.GaussianBlur(mask.astype(np.float32), (0, 0), height / 45) - inside, 0, 1)
+    rim = np.clip(cv2.GaussianBlur(mask.astype(np.float64), (0, 0), height / 45) - inside, 0, 1)
     echo += rim * (rng.uniform(2, 9) if malignant else rng.uniform(0, 5))
     if malignant and rng.random() < 0.8:
         transmission = -rng.uniform(5, 20)
@@ -92,10 +92,10 @@ def _behind(mask: Mask) -> Field:
     height, width = mask.shape
     columns = np.flatnonzero(mask.any(axis=0))
     last = height - 1 - np.argmax(mask[::-1], axis=0)
-    below = np.zeros(mask.shape, np.float32)
+    below = np.zeros(mask.shape)
     for column in columns:
         below[last[column] :, column] = 1
     half = max(1.0, len(columns) / 2)
-    lateral = np.clip(1 - ((np.arange(width) - columns.mean()) / half) ** 2, 0, 1).astype(np.float32) ** 0.5
-    fade = np.exp(-np.maximum(np.arange(height) - last[columns].mean(), 0) / (0.45 * height)).astype(np.float32)
+    lateral = np.clip(1 - ((np.arange(width) - columns.mean()) / half) ** 2, 0, 1) ** 0.5
+    fade = np.exp(-np.maximum(np.arange(height) - last[columns].mean(), 0) / (0.45 * height))
     return cv2.GaussianBlur(below * lateral[None] * fade[:, None], (0, 0), height / 100)

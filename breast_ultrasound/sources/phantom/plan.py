@@ -1,5 +1,6 @@
 """Plan a phantom data set: the class, patient, sweep, marks and near-duplicates of each image."""
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -91,14 +92,16 @@ def _with_sweeps(plans: list[Plan], seed: int) -> list[Plan]:
 
 
 def _with_patients(plans: list[Plan], seed: int) -> list[Plan]:
-    """Return the plans with patients: some have several frames, and some near-duplicates are filed under another."""
+    """Return the plans with patients: some have two sweeps, and some near-duplicates are filed under another."""
     rng = np.random.default_rng((seed, 4))
     patient_of: dict[int, int] = {}
     named = []
     for number, plan in enumerate(plans):
         if plan.sweep not in patient_of:
-            again = bool(patient_of) and rng.random() < _SEVERAL_FRAMES_SHARE
-            patient_of[plan.sweep] = int(rng.choice(list(patient_of.values()))) if again else number
+            # A third time would chain the sweeps and frames of a few patients into groups of half a fold.
+            once = [patient for patient, sweeps in Counter(patient_of.values()).items() if sweeps == 1]
+            again = bool(once) and rng.random() < _SEVERAL_FRAMES_SHARE
+            patient_of[plan.sweep] = int(rng.choice(once)) if again else number
         renamed = bool(plan.near_duplicate) and rng.random() < _RENAMED_SHARE
         named.append(replace(plan, patient=f"P{number if renamed else patient_of[plan.sweep]:04}"))
     return named

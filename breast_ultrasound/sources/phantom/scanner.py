@@ -14,7 +14,7 @@ from pydantic import Field as PydanticField
 from breast_ultrasound.pipeline.arrays import Grey
 from breast_ultrasound.pipeline.params import Real, Section, Share
 from breast_ultrasound.sources.phantom.picture import DrawnImage
-from breast_ultrasound.sources.phantom.volume import Field, Slice
+from breast_ultrasound.sources.phantom.volume import Field, Slice, white_noise
 
 
 class Scanner(Section):
@@ -35,13 +35,13 @@ def scan_tissue(echo: Field, scanner: Scanner, rng: Slice) -> Grey:
     height, width = echo.shape
     axial, lateral = height / 480 * rng.uniform(0.8, 1.3), width / 600 * rng.uniform(1.3, 2.2)
     # The carrier has about a quarter of a period a pixel; demodulated, only its envelope is left.
-    carrier = np.exp(-2j * np.pi * 0.25 * np.arange(height))[:, None].astype(np.complex64)
+    carrier = np.exp(-2j * np.pi * 0.25 * np.arange(height))[:, None]
     amplitude = 10 ** (echo / 20)
-    power = np.zeros(echo.shape, np.float32)
+    power = np.zeros(echo.shape)
     # Modern scanners compound several looks, which calms the speckle.
     looks = int(rng.integers(2, 5))
     for _ in range(looks):
-        scattered = amplitude * rng.speckle.standard_normal(echo.shape, dtype=np.float32) * carrier
+        scattered = amplitude * white_noise(rng.speckle, echo.shape) * carrier
         real, imaginary = (
             cv2.GaussianBlur(np.ascontiguousarray(part), (0, 0), lateral, sigmaY=axial)
             for part in (scattered.real, scattered.imag)
@@ -54,8 +54,8 @@ def scan_tissue(echo: Field, scanner: Scanner, rng: Slice) -> Grey:
     grey = np.clip((decibel + scanner.gain - white + span) / span, 0, 1) ** rng.uniform(1.0, 1.6)
     if scanner.noise:
         # Noise of the electronics grows with the amplification of the depth.
-        deep = np.linspace(0, 1, height, dtype=np.float32)[:, None]
-        grey = np.clip(grey + scanner.noise * deep * rng.speckle.standard_normal(grey.shape, dtype=np.float32), 0, 1)
+        deep = np.linspace(0, 1, height)[:, None]
+        grey = np.clip(grey + scanner.noise * deep * white_noise(rng.speckle, grey.shape), 0, 1)
     return np.round(255 * grey).astype(np.uint8)
 
 
@@ -65,7 +65,7 @@ def fan_out(picture: DrawnImage, half: float) -> DrawnImage:
     radius = max(0.05 * height, width / (2 * np.sin(half)) - height)
     # Nothing of the sector is cut off: the ends of the probe lie at the upper edge, its middle below.
     scale = height / (radius * (1 - np.cos(half)) + height)
-    y, x = np.mgrid[:height, :width].astype(np.float32)
+    y, x = np.mgrid[:height, :width].astype(np.float64)
     across, along = (x - width / 2) / scale, y / scale + radius * np.cos(half)
     column = (np.arctan2(across, along) / half + 1) / 2 * (width - 1)
     row = np.hypot(across, along) - radius

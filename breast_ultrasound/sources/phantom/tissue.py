@@ -10,7 +10,7 @@ from breast_ultrasound.sources.phantom.volume import Field, Slice
 
 @dataclass(frozen=True)
 class Tissue:
-    """Echogenicity in dB, float32 [height, width], and the upper and lower bound of the gland, in rows [width].
+    """Echogenicity in dB, float64 [height, width], and the upper and lower bound of the gland, in rows [width].
 
     The echogenicity is changed in place where lesions are added.
     """
@@ -22,18 +22,19 @@ class Tissue:
 
 def draw_tissue(height: int, width: int, depth: float, rng: Slice) -> Tissue:
     """Draw tissue without lesions; `depth` is the factor by which its echo fades faster than usual."""
-    rows = np.arange(height, dtype=np.float32)[:, None]
-    tilt = np.linspace(-1, 1, width, dtype=np.float32) * rng.uniform(-0.04, 0.04) * height
+    rows = np.arange(height)[:, None]
+    tilt = np.linspace(-1, 1, width) * rng.uniform(-0.04, 0.04) * height
     skin = height * rng.uniform(0.015, 0.045) + 0.006 * height * _profile(width, width / 5, rng)
     fat = height * rng.uniform(0.15, 0.32) + tilt + 0.03 * height * _profile(width, width / 8, rng)
     gland = height * rng.uniform(0.6, 0.95) + tilt + 0.02 * height * _profile(width, width / 6, rng)
     # Fibres run along the layers: sample a long-grained noise at heights that follow their bounds.
-    wave = (tilt + 0.02 * height * _profile(width, width / 7, rng)).astype(np.float32)
+    wave = tilt + 0.02 * height * _profile(width, width / 7, rng)
     columns = np.broadcast_to(np.arange(width, dtype=np.float32), (height, width))
 
     def along_layers(noise: Field) -> Field:
-        moved = cv2.remap(noise, columns, rows - wave[None], cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
-        return np.asarray(moved, np.float32)
+        heights = (rows - wave[None]).astype(np.float32)
+        moved = cv2.remap(noise, columns, heights, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REFLECT)
+        return np.asarray(moved, np.float64)
 
     shape = (height, width)
     fine = smooth_noise(shape, height / rng.uniform(250, 350), width / rng.uniform(18, 45), rng)
@@ -45,7 +46,7 @@ def draw_tissue(height: int, width: int, depth: float, rng: Slice) -> Tissue:
     in_gland = _step(rows - fat[None], 3) * _step(gland[None] - rows, sharp)
     in_muscle = _step(rows - gland[None], sharp)
     density = rng.uniform(-3, 4)
-    echo = np.full(shape, -4, np.float32)
+    echo = np.full(shape, -4.0)
     echo += in_fat * (rng.uniform(-12, -6) + 2.5 * clumps + 2 * np.maximum(fibres, 0) + 13 * septa)
     echo += in_gland * (-2 + density + rng.uniform(1, 3.5) * clumps + 3.5 * np.maximum(fibres, -1) + 8 * septa)
     echo += in_muscle * (rng.uniform(-12, -5) + 2 * clumps + 6 * np.maximum(fibres, -0.7) + 6 * septa)
@@ -69,13 +70,13 @@ def smooth_noise(shape: tuple[int, int], sigma_y: float, sigma_x: float, rng: Sl
 
 
 def _profile(width: int, sigma: float, rng: Slice) -> Field:
-    """Draw a smooth random curve of unit variance over the columns, float32 [width]."""
+    """Draw a smooth random curve of unit variance over the columns, float64 [width]."""
     return smooth_noise((8, width), 8, sigma, rng)[4]
 
 
 def _step(distance: Field, softness: float) -> Field:
     """Return 0 on the negative side and 1 on the positive one, over a few pixels."""
-    return np.clip(distance / softness + 0.5, 0, 1).astype(np.float32)
+    return np.clip(distance / softness + 0.5, 0, 1)
 
 
 def _septa(shape: tuple[int, int], rng: Slice) -> Field:
@@ -92,12 +93,12 @@ def _septa(shape: tuple[int, int], rng: Slice) -> Field:
 def _lobules(shape: tuple[int, int], fat: Field, gland: Field, rng: Slice) -> Field:
     """Draw fat lobules inside the gland, dark and oval like a lesion, but faint and without a clear bound."""
     height, width = shape
-    echo = np.zeros(shape, np.float32)
+    echo = np.zeros(shape)
     for _ in range(rng.integers(1, 5)):
         column = int(rng.uniform(0.05, 0.95) * width)
         row = rng.uniform(fat[column], gland[column])
         axes = (width * rng.uniform(0.03, 0.09), height * rng.uniform(0.015, 0.035))
-        blob = np.zeros(shape, np.float32)
+        blob = np.zeros(shape)
         cv2.ellipse(blob, ((column, row), (2 * axes[0], 2 * axes[1]), rng.uniform(-12, 12)), 1.0, -1)
         echo -= rng.uniform(3, 7) * cv2.GaussianBlur(blob, (0, 0), height / 90)
     return echo
@@ -106,8 +107,8 @@ def _lobules(shape: tuple[int, int], fat: Field, gland: Field, rng: Slice) -> Fi
 def _column_shadows(shape: tuple[int, int], fat: Field, rng: Slice) -> Field:
     """Draw the loss in dB below ligaments and bad contact: dark columns without a lesion on top."""
     height, width = shape
-    rows, columns = np.mgrid[:height, :width].astype(np.float32)
-    loss = np.zeros(shape, np.float32)
+    rows, columns = np.mgrid[:height, :width]
+    loss = np.zeros(shape)
     for _ in range(rng.integers(0, 4)):
         centre, spread = rng.uniform(0, width), width * rng.uniform(0.015, 0.07)
         start = fat[int(centre)] * rng.uniform(0.3, 1.6)
