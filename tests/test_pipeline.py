@@ -204,7 +204,7 @@ def test_a_scan_is_segmented_with_what_was_trained(clone: Path, tmp_path: Path) 
         str(tmp_path),
     )
     image = np.asarray(cv2.imread(str(clone / scan), cv2.IMREAD_GRAYSCALE))
-    mask = np.asarray(cv2.imread(str(tmp_path / "benign (1).png"), cv2.IMREAD_UNCHANGED))
+    mask = np.asarray(cv2.imread(str(tmp_path / "benign (1)_mask.png"), cv2.IMREAD_UNCHANGED))
     assert mask.shape == image.shape
     assert set(np.unique(mask)) <= {0, 255}
 

@@ -1,4 +1,4 @@
-"""Push and pull against real servers on this machine, by the lines that the README prints."""
+"""Push and pull against real servers on this machine, by the lines that docs/how-to/remotes.md prints."""
 
 import getpass
 import json
@@ -23,17 +23,17 @@ from conftest import DVC, ROOT, attempt, commit, dvc, run
 SECRET = secrets.token_hex()
 
 
-def block_of_readme(title: str) -> str:
-    """The commands that the README prints under a bold title."""
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    match = re.search(rf"^\*\*{re.escape(title)}\*\*.*?^```\n(.*?)^```", readme, re.MULTILINE | re.DOTALL)
-    assert match, f"the README has no block under **{title}**"
+def printed_lines(title: str) -> str:
+    """The commands that the page prints under a title."""
+    page = (ROOT / "docs/how-to/remotes.md").read_text(encoding="utf-8")
+    match = re.search(rf"^### {re.escape(title)}\n.*?^```\n(.*?)^```", page, re.MULTILINE | re.DOTALL)
+    assert match, f"the page has no block under {title}"
     return match[1]
 
 
 def configure(folder: Path, title: str, values: dict[str, str]) -> None:
-    """Run the README's lines up to the push, with `values` in place of its examples."""
-    block = block_of_readme(title)
+    """Run the page's lines up to the push, with `values` in place of its examples."""
+    block = printed_lines(title)
     for example, value in values.items():
         assert example in block
         block = block.replace(example, value)
@@ -58,7 +58,7 @@ def free_port() -> int:
 
 
 class Remote:
-    """A place to push to; `title` is the README's, `values` are what stands for its examples."""
+    """A place to push to; `title` is the page's, `values` are what stands for its examples."""
 
     title: str
     values: dict[str, str]
@@ -230,7 +230,7 @@ def remote(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Remote]:
 
 @pytest.fixture
 def pusher(working_copy: Path, remote: Remote) -> Path:
-    """The tiny run with the remote set up as the README says, and committed."""
+    """The tiny run with the remote set up as the page says, and committed."""
     configure(working_copy, remote.title, remote.values)
     commit(working_copy, "Add a remote")
     return working_copy

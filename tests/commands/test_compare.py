@@ -28,13 +28,11 @@ def refusal(folder: Path, *revisions: str) -> str:
 
 @pytest.fixture(scope="session")
 def with_experiment(clone: Path, made_once: MadeOnce) -> Path:
-    """A copy of the tiny run, DVC's cache included, with an experiment that has less post-processing."""
+    """A copy of the tiny run, DVC's cache included, with an experiment that predicts without mirror images."""
 
     def make(copy: Path) -> None:
         shutil.copytree(clone, copy)
-        steps = ("threshold=[0.5]", "peak=[0]", "closing=[0]")
-        settings = (argument for step in steps for argument in ("-S", f"postprocess.{step}"))
-        dvc(copy, "exp", "run", "--name", "other", *settings, "evaluate")
+        dvc(copy, "exp", "run", "--name", "other", "-S", "predict.mirror=false", "evaluate")
         run(copy, "git", "checkout", "--quiet", "--force", "HEAD")
 
     return made_once("experiment", make)
