@@ -64,6 +64,7 @@ def run_stages(folder: Path, setting: dict[str, str]) -> dict[str, str]:
     return hashes(folder)
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not Path("/proc/cpuinfo").exists(), reason="portable arithmetic is promised on Linux alone")
 def test_every_stage_writes_the_same_bytes_whatever_instructions_there_are(tmp_path: Path) -> None:
     folders = [tmp_path / name for name in SETTINGS]
