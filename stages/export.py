@@ -1,44 +1,46 @@
 """Write the trained network as one file that needs no Keras: `python -m stages.export --format onnx`.
 
 models/attention-unet.onnx takes grey values uint8 [n, size, size] and returns `probability` [n, size, size] and, with a
-class head, `class_probability` [n, 3]: the mean of all folds that are run (network/ensemble.py). Its metadata are what
-it takes to make masks of these (inference/card.py). metrics/export/onnx.json proves it: how far the file is, on the
-test images, from what the stage `predict` wrote and, of several networks, from their mean in Keras. Beyond
-`export.bound` the stage fails.
+class head, `class_probability` [n, 3] and `feature_distance` [n]: the mean of all folds that are run
+(network/ensemble.py). Its metadata are what it takes to make masks of these (inference/card.py).
+metrics/export/onnx.json proves it: how far the file is, on the test images, from what the stage `predict` wrote and, of
+several networks, from their mean in Keras. Beyond `export.bound` the stage fails.
 """
 
 import argparse
 import json
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
 from pydantic import Field
 
-from breast_ultrasound.answers.answer import POSTPROCESS, Postprocessing
+from breast_ultrasound.answers.answer import POSTPROCESS
 from breast_ultrasound.answers.calibration import class_probabilities
-from breast_ultrasound.answers.predictions import PROBABILITY, class_logits, predictions, read_rows
+from breast_ultrasound.answers.predictions import FEATURES, PROBABILITY, class_logits, predictions, read_rows
 from breast_ultrasound.cases.classes import CLASSES
-from breast_ultrasound.cases.folds import Run
-from breast_ultrasound.cases.letterbox import Letterbox
+from breast_ultrasound.cases.folds import GROUPS, Run, read_folds, subsets
 from breast_ultrasound.cases.prepared import PREPARED, Prepared, letterboxes
 from breast_ultrasound.exporting.conversion import portable, write_litert, write_onnx
+from breast_ultrasound.exporting.feature_distance import fit_feature_distance
 from breast_ultrasound.exporting.litert import litert_predict
+from breast_ultrasound.exporting.proof import Compute, Expected, check, differences
 from breast_ultrasound.inference.card import Card, pooled
 from breast_ultrasound.inference.exported import digest, open_network
 from breast_ultrasound.inference.output import Output
 from breast_ultrasound.network import model_files
+from breast_ultrasound.network.deepest_features import FeatureDistance
 from breast_ultrasound.network.ensemble import ensemble_mean, predict_mean
 from breast_ultrasound.network.inference import Predict
 from breast_ultrasound.network.unet import CLASS_OUTPUT
-from breast_ultrasound.pipeline.arrays import Grey
-from breast_ultrasound.pipeline.engine import map_on_all_cores
-from breast_ultrasound.pipeline.errors import UserError, command
+from breast_ultrasound.pipeline.errors import command
 from breast_ultrasound.pipeline.files import atomic_write
 from breast_ultrasound.pipeline.params import Between, Section, load
+from breast_ultrasound.pipeline.tables import read_table
+from breast_ultrasound.scoring.figures import FIGURES, headline
 
 if TYPE_CHECKING:
     import keras
@@ -49,8 +51,6 @@ NAME = "attention-unet"
 _BATCH = 8
 
 Format = Literal["onnx", "tflite"]
-# From an image on the grid, uint8 [size, size], to the output of a file.
-Compute = Callable[[Grey], Output]
 
 
 class DataSources(Section, extra="ignore"):
@@ -77,12 +77,11 @@ class Params(Section):
 
 
 @dataclass(frozen=True)
-class Expected:
-    """A test image on the grid, uint8 [size, size], its letterbox, and the output that a file should have for it."""
+class Trained:
+    """A fold's network, and the distance of its deepest features, None where there is none."""
 
-    grid: Grey
-    box: Letterbox
-    output: Output
+    network: "keras.Model"
+    distance: FeatureDistance | None
 
 
 @dataclass(frozen=True)
@@ -93,16 +92,27 @@ class Exporter:
     card: Card
     half: bool
 
-    def write(self, networks: "Sequence[keras.Model]", path: Path) -> None:
-        """Write the mean of networks to a file."""
+    def write(self, members: Sequence[Trained], path: Path) -> None:
+        """Write the mean of networks to a file, with its feature distance where all of them have one."""
         writer = write_onnx if self.format == "onnx" else write_litert
-        temperature = self.card.postprocessing.temperature
-        mean = ensemble_mean([portable(network) for network in networks], self.card.mirror, temperature)
+        networks = [portable(member.network) for member in members]
+        distances = [member.distance for member in members if member.distance]
+        distances = distances if len(distances) == len(members) else []
+        mean = ensemble_mean(networks, self.card.mirror, self.card.postprocessing.temperature, distances)
         writer(mean, self.card, self.half, path)
 
     def open(self, path: Path) -> Compute:
         """Return the function that a file computes."""
         return open_network(path).predict if self.format == "onnx" else litert_predict(path)
+
+
+def read_trained(fold: int) -> Trained:
+    """Read a fold's network, and fit its feature distance on the images that it was not trained on."""
+    features, rows = np.load(predictions(fold) / FEATURES), read_rows(predictions(fold))
+    held_out = rows["subset"].isin(["validation", "test"]).to_numpy()
+    groups = read_table(GROUPS).set_index("id")["group"].loc[rows["id"][held_out]].to_numpy()
+    distance = fit_feature_distance(features[held_out], groups) if features.shape[1] else None
+    return Trained(model_files.load(model_files.model_file(fold)), distance)
 
 
 def read_predicted(fold: int, prepared: Prepared, temperature: float) -> Iterator[Expected]:
@@ -125,36 +135,7 @@ def predict_again(ensemble: "keras.Model", images: Sequence[Expected]) -> Iterat
             yield Expected(image.grid, image.box, output)
 
 
-def differences(compute: Compute, images: Iterable[Expected], postprocessing: Postprocessing) -> dict[str, float]:
-    """Return how far a file's outputs are from those expected.
-
-    These are the largest differences of two probabilities, and the number of pixels, of all pixels of the native grids,
-    whose mask changes.
-    """
-
-    def compare(image: Expected) -> tuple[float, float, int, int]:
-        outputs = compute(image.grid), image.output
-        far = np.abs(outputs[0].probability.astype(int) - outputs[1].probability).max() / 255
-        far_classes = np.abs(outputs[0].class_probabilities - outputs[1].class_probabilities).max(initial=0)
-        mask, expected = (
-            postprocessing.answer_calibrated(image.box.to_native(output.probability), output.class_probabilities).mask
-            for output in outputs
-        )
-        return far, far_classes, np.sum(mask != expected), mask.size
-
-    compared = np.array(list(map_on_all_cores(compare, images, "prove")))
-    far, far_classes = compared[:, :2].max(axis=0).round(4).tolist()
-    changed, pixels = compared[:, 2:].sum(axis=0).astype(int).tolist()
-    return {
-        "images": len(compared),
-        "probability": far,
-        "class_probability": far_classes,
-        "mask_pixels_changed": changed,
-        "mask_pixels": pixels,
-    }
-
-
-def prove(exporter: Exporter, networks: "dict[int, keras.Model]", file: Path) -> dict[str, dict[str, float]]:
+def prove(exporter: Exporter, members: dict[int, Trained], file: Path) -> dict[str, dict[str, float]]:
     """Return how far exported networks are from Keras on the test images: each fold's on its own, and their mean.
 
     Each fold's network, exported alone as the file was, is compared with what the stage `predict` wrote, and a file of
@@ -164,28 +145,17 @@ def prove(exporter: Exporter, networks: "dict[int, keras.Model]", file: Path) ->
     prepared, temperature = Prepared.open(PREPARED), postprocessing.temperature
     proof = {}
     with tempfile.TemporaryDirectory() as folder:
-        for fold, network in networks.items():
-            alone = file if len(networks) == 1 else Path(folder) / f"fold-{fold}{file.suffix}"
+        for fold, member in members.items():
+            alone = file if len(members) == 1 else Path(folder) / f"fold-{fold}{file.suffix}"
             if alone != file:
-                exporter.write([network], alone)
+                exporter.write([member], alone)
             images = read_predicted(fold, prepared, temperature)
             proof[f"fold-{fold}"] = differences(exporter.open(alone), images, postprocessing)
-    if len(networks) > 1:
-        mean = ensemble_mean(list(networks.values()), exporter.card.mirror, temperature)
-        images = [image for fold in networks for image in read_predicted(fold, prepared, temperature)]
+    if len(members) > 1:
+        mean = ensemble_mean([member.network for member in members.values()], exporter.card.mirror, temperature)
+        images = [image for fold in members for image in read_predicted(fold, prepared, temperature)]
         proof["average"] = differences(exporter.open(file), predict_again(mean, images), postprocessing)
     return proof
-
-
-def check(proof: dict[str, dict[str, float]], bound: float) -> None:
-    """UserError if two probabilities differ by more than `bound`."""
-    for name, figures in proof.items():
-        largest = max(figures["probability"], figures["class_probability"])
-        if largest > bound:
-            raise UserError(
-                f"{name}: the exported network's probabilities differ from those of Keras by {largest}, more than "
-                f"export.bound ({bound}). Set export.weights to float32; if that is not enough, raise export.bound."
-            )
 
 
 def _read_format() -> Format:
@@ -194,8 +164,9 @@ def _read_format() -> Format:
     return parser.parse_args().format
 
 
-def make_card(params: Params, network: "keras.Model") -> Card:
-    """Return the card of the exported file; `network` is one of those in it."""
+def make_card(params: Params, network: "keras.Model", figures: dict[str, Any]) -> Card:
+    """Return the card of the exported file; `network` is the first of those in it, `figures` are the run's."""
+    tested = {"all": figures["test"], **figures.get("test by source", {})}
     return Card(
         name=NAME,
         data=", ".join(params.data.sources),
@@ -204,6 +175,8 @@ def make_card(params: Params, network: "keras.Model") -> Card:
         mirror=params.predict.mirror,
         classes=CLASSES if CLASS_OUTPUT in network.output else (),
         postprocess=pooled(json.loads(POSTPROCESS.read_text())),
+        trained_images=int((subsets(read_folds(), params.split.run[0]) == "train").sum()),
+        tested={name: headline(part) | {"images": part["after"]["all"]["images"]} for name, part in tested.items()},
     )
 
 
@@ -212,12 +185,12 @@ def main() -> None:
     """Export the network of all folds that are run, in one format."""
     suffix = _read_format()
     params = load(Params)
-    networks = {fold: model_files.load(model_files.model_file(fold)) for fold in params.split.run}
-    card = make_card(params, next(iter(networks.values())))
+    members = {fold: read_trained(fold) for fold in params.split.run}
+    card = make_card(params, members[params.split.run[0]].network, json.loads(FIGURES.read_text()))
     exporter = Exporter(suffix, card, half=params.export.weights == "float16")
     with atomic_write(Path(f"models/{NAME}.{suffix}")) as aside:
-        exporter.write(list(networks.values()), aside)
-        proof = prove(exporter, networks, aside)
+        exporter.write(list(members.values()), aside)
+        proof = prove(exporter, members, aside)
         check(proof, params.export.bound)
         about = {"bytes": aside.stat().st_size, "sha256": digest(aside)}
     with atomic_write(Path(f"metrics/export/{suffix}.json")) as aside:

@@ -1,7 +1,8 @@
 """Predict the validation and test images of one fold: `python -m stages.predict --fold 0`.
 
 Writes data/predictions/fold-0 with probability.npy (uint8 [n, size, size], in steps of 1/255, on the prepared grid,
-memory-mappable) and index.csv: id and subset of each row and, of a network with a class head, the logit of each class.
+memory-mappable), features.npy (float32 [n, channels], the deepest features of a network with a class head, else [n, 0])
+and index.csv: id and subset of each row and, of a network with a class head, the logit of each class.
 Beside `validation` and `test` there is a subset for each of DOMAIN_SHIFTS: the validation images under that shift, or
 where no images validate, the test images.
 """
@@ -10,11 +11,12 @@ import numpy as np
 import pandas as pd
 from tqdm import trange
 
-from breast_ultrasound.answers.predictions import INDEX, LOGIT_COLUMNS, PROBABILITY, predictions
+from breast_ultrasound.answers.predictions import FEATURES, INDEX, LOGIT_COLUMNS, PROBABILITY, predictions
 from breast_ultrasound.cases.domain_shifts import DOMAIN_SHIFTS, apply_domain_shift
 from breast_ultrasound.cases.folds import fitting_subset, read_fold, read_folds, subsets
 from breast_ultrasound.cases.prepared import PREPARED, Prepared, letterboxes
 from breast_ultrasound.network import device, model_files
+from breast_ultrasound.network.deepest_features import with_deepest_features
 from breast_ultrasound.network.device import Hardware
 from breast_ultrasound.network.inference import Predict, predict
 from breast_ultrasound.pipeline.arrays import Grey
@@ -62,20 +64,22 @@ def main() -> None:
     fold = read_fold(__doc__ or "")
     loaded = load(Params)
     device.configure(loaded.hardware, loaded.seed)
-    network = model_files.load(model_files.model_file(fold))
+    network = with_deepest_features(model_files.load(model_files.model_file(fold)))
     prepared = Prepared.open(PREPARED)
     rows = rows_to_predict(read_folds(), fold)
     with atomic_write(predictions(fold)) as folder:
         folder.mkdir()
         shape = (len(rows), prepared.size, prepared.size)
-        batch_logits = []
+        batch_logits, batch_features = [], []
         with written_rows(folder / PROBABILITY, shape) as add:
             for start in trange(0, len(rows), _BATCH, desc="predict", unit="batch", disable=None):
                 batch = rows.iloc[start : start + _BATCH]
                 inputs = [network_input(prepared, *row) for row in zip(batch.index, batch["subset"], strict=True)]
-                probability, class_logits = predict(network, np.stack(inputs), loaded.predict.mirror)
-                add(probability)
-                batch_logits.append(class_logits)
+                predicted = predict(network, np.stack(inputs), loaded.predict.mirror)
+                add(predicted.probability)
+                batch_logits.append(predicted.logits)
+                batch_features.append(predicted.features)
+        np.save(folder / FEATURES, np.concatenate(batch_features))
         logits = np.concatenate(batch_logits)
         columns = pd.DataFrame(logits, columns=LOGIT_COLUMNS[: logits.shape[1]])
         table = rows[["id", "subset"]].reset_index(drop=True).join(columns)

@@ -15,6 +15,7 @@ from breast_ultrasound.answers.answer import Postprocessing
 from breast_ultrasound.cases.letterbox import Letterbox
 from breast_ultrasound.exporting.conversion import portable, write_litert, write_onnx
 from breast_ultrasound.exporting.litert import litert_predict
+from breast_ultrasound.exporting.proof import Compute, Expected, check, differences
 from breast_ultrasound.inference.card import Card
 from breast_ultrasound.inference.exported import digest, open_network
 from breast_ultrasound.inference.output import Output
@@ -22,7 +23,7 @@ from breast_ultrasound.network.ensemble import ensemble_mean
 from breast_ultrasound.network.inference import predict
 from breast_ultrasound.network.unet import attention_unet
 from breast_ultrasound.pipeline.errors import UserError
-from stages.export import Compute, Expected, check, differences, predict_again
+from stages.export import predict_again
 
 NETWORK = small_network(stem=2, width=8, dropout=0.2)
 HEADLESS = NETWORK.model_copy(update={"class_head": False})
@@ -68,7 +69,7 @@ def test_a_litert_file_computes_what_keras_computes(networks: list[keras.Model],
 
 def assert_same_outputs(compute: Compute, network: keras.Model, mirror: bool) -> None:
     """A file computes for IMAGES what Keras computes."""
-    expected, logits = predict(network, IMAGES, mirror)
+    expected, logits, _ = predict(network, IMAGES, mirror)
     shares = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     for image, probability, classes in zip(IMAGES, expected, shares, strict=True):
         output = compute(image)
@@ -82,7 +83,7 @@ def test_several_networks_are_averaged_and_none_of_them_needs_a_class_head(
     headless = [networks[1], attention_unet(32, HEADLESS)]
     write_onnx(mean_of(headless, True), replace(CARD, classes=()), half=False, path=tmp_path / "two.onnx")
     network = open_network(tmp_path / "two.onnx")
-    mean = np.mean([predict(one, IMAGES, mirror=True)[0] for one in headless], axis=0)
+    mean = np.mean([predict(one, IMAGES, mirror=True).probability for one in headless], axis=0)
     for image, probability in zip(IMAGES, mean, strict=True):
         output = network.predict(image)
         assert np.abs(output.probability - probability).max() <= 1
@@ -127,7 +128,7 @@ def test_a_file_of_several_networks_is_compared_with_their_mean_in_keras(network
     box = Letterbox.fit(32, 32, 32)
     images = [Expected(image, box, Output(image, np.empty(0))) for image in IMAGES]
     again = list(predict_again(ensemble_mean(networks[:1], True, 1.0), images))
-    probability, logits = predict(networks[0], IMAGES, mirror=True)
+    probability, logits, _ = predict(networks[0], IMAGES, mirror=True)
     assert np.abs(np.stack([image.output.probability for image in again]).astype(int) - probability).max() <= 1
     assert np.array_equal(np.stack([image.grid for image in again]), IMAGES)
     assert again[0].output.class_probabilities.shape == logits[0].shape
@@ -141,7 +142,9 @@ def test_the_run_exports_all_its_folds_and_proves_each_and_their_mean(clone: Pat
     tested = {"fold-0": (folds == 0).sum(), "fold-1": (folds == 1).sum(), "average": (folds < 2).sum()}
     assert {name: proof[name]["images"] for name in tested} == tested
     assert max(proof[name]["probability"] for name in tested) < 0.05
-    card = open_network(file).card
+    exported = open_network(file)
+    assert exported.has_distance
+    card = exported.card
     entries = json.loads((clone / "metrics/postprocess.json").read_text())
     assert (card.data, card.folds, card.size, card.mirror) == ("phantom", (0, 1), 64, True)
     assert card.postprocess == entries.get("all", entries["fold-0"])

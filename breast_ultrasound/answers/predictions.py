@@ -18,7 +18,7 @@ from breast_ultrasound.pipeline.arrays import Grey, Mask
 from breast_ultrasound.pipeline.engine import map_on_all_machines
 from breast_ultrasound.pipeline.tables import read_table
 
-PROBABILITY, INDEX = "probability.npy", "index.csv"
+PROBABILITY, FEATURES, INDEX = "probability.npy", "features.npy", "index.csv"
 # The columns of the index with the logit of each class, of networks with a class head.
 LOGIT_COLUMNS = [f"logit_{name}" for name in CLASSES]
 

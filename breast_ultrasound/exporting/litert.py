@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from breast_ultrasound.inference.output import Output
-from breast_ultrasound.network.names import CLASS_PROBABILITY, GREY, PROBABILITY
+from breast_ultrasound.network.names import CLASS_PROBABILITY, FEATURE_DISTANCE, GREY, PROBABILITY
 from breast_ultrasound.pipeline.arrays import Grey
 from breast_ultrasound.pipeline.tensorflow_start import held_stderr
 
@@ -27,6 +27,7 @@ def litert_predict(path: Path) -> Callable[[Grey], Output]:
         with one_at_a_time:
             outputs = run(**{GREY: grid[None]})
         classes = outputs.get(CLASS_PROBABILITY, np.empty((1, 0), np.float32))
-        return Output(np.round(255 * outputs[PROBABILITY][0]).astype(np.uint8), classes[0])
+        distance = float(outputs[FEATURE_DISTANCE][0]) if FEATURE_DISTANCE in outputs else None
+        return Output(np.round(255 * outputs[PROBABILITY][0]).astype(np.uint8), classes[0], distance)
 
     return predict

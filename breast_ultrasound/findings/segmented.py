@@ -19,6 +19,8 @@ class Segmented:
     - `class_probabilities` are by class, empty for a network without a class head.
     - `image_probability` is that of the frame to hold a lesion, `predicted_dice` the Dice that the mask is estimated to
       have, both 0 to 1.
+    - `feature_distance` says how far the frame lies from the images that the network is for: one in a hundred of these
+      lies beyond 1. It is None where the network's file does not compute it.
     - `lesions` are the connected parts of the mask, the largest first, none of an empty mask.
     """
 
@@ -30,4 +32,5 @@ class Segmented:
     class_probabilities: Mapping[str, float]
     image_probability: float
     predicted_dice: float
+    feature_distance: float | None
     lesions: Sequence[Lesion]

@@ -45,6 +45,7 @@ def finding_rows(
         "class": max(shares, key=lambda name: shares[name], default=None),
         **{f"p_{name}": share for name, share in shares.items()},
         "predicted_dice": segmented.predicted_dice,
+        "feature_distance": segmented.feature_distance,
         "threshold": threshold,
         "network": network,
     }

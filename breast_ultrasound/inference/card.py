@@ -3,7 +3,7 @@
 import json
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any
 
 from breast_ultrasound.answers.answer import ALL, Postprocessing
@@ -25,6 +25,9 @@ class Card:
     - `mirror`: whether the mirror image is predicted as well
     - `classes`: CLASSES, in the order of the class probabilities, or empty for a network without a class head
     - `postprocess`: the entry of metrics/postprocess.json that makes a mask of the output
+    - `trained_images`: the number of images that trained the first network, None of files of earlier versions
+    - `tested`: the figures of metrics/summary.json and the number of images, under "all" and by source where there are
+      several: each image was tested by a network that was not trained on it. Empty of files of earlier versions
     """
 
     name: str
@@ -34,6 +37,8 @@ class Card:
     mirror: bool
     classes: tuple[str, ...]
     postprocess: dict[str, Any]
+    trained_images: int | None = None
+    tested: dict[str, dict[str, float]] = field(default_factory=dict)
     intended_use: str = INTENDED_USE
 
     @property
@@ -54,12 +59,14 @@ class Card:
         """
         text = {name: properties[name] for name in ("name", "data", "intended_use")}
         values: dict[str, Any] = {name: _parsed(name, properties[name]) for name in _PARSED}
+        values |= {name: _parsed(name, properties[name]) for name in _NEWER if name in properties}
         card = cls(**text, **values)
         _check(card)
         return card
 
 
 _PARSED = ("folds", "size", "mirror", "classes", "postprocess")
+_NEWER = ("trained_images", "tested")
 
 
 def _parsed(name: str, text: str) -> Any:
@@ -84,6 +91,8 @@ def _check(card: Card) -> None:
         "mirror": isinstance(card.mirror, bool),
         "classes": card.classes in ((), CLASSES),
         "postprocess": isinstance(card.postprocess, dict) and "threshold" in card.postprocess,
+        "trained_images": card.trained_images is None or (_is_whole(card.trained_images) and card.trained_images >= 0),
+        "tested": isinstance(card.tested, dict) and all(_are_figures(*entry) for entry in card.tested.items()),
     }
     for name, allowed in is_allowed.items():
         if not allowed:
@@ -114,6 +123,10 @@ def _check_postprocessing(entry: dict[str, Any]) -> None:
 def _are_folds(folds: Any) -> bool:
     is_list = isinstance(folds, tuple) and all(_is_whole(fold) and fold >= 0 for fold in folds)
     return is_list and 0 < len(set(folds)) == len(folds)
+
+
+def _are_figures(name: str, figures: Any) -> bool:
+    return name.isprintable() and isinstance(figures, dict) and all(map(_is_number, figures.values()))
 
 
 def _is_whole(value: Any) -> bool:

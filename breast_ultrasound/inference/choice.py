@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from breast_ultrasound.inference.card import Card
 from breast_ultrasound.inference.exported import read_card
 from breast_ultrasound.pipeline.errors import UserError
 
@@ -11,10 +12,13 @@ OWN = Path("models/attention-unet.onnx")
 # Comes with the package, wherever that is installed.
 PRETRAINED = Path(__file__).parents[1] / "pretrained/attention-unet-busi.onnx"
 
+# A network that was trained on fewer images is doubted.
+_FEW = 300
+
 
 @dataclass(frozen=True)
 class Choice:
-    """The file of a network, and a sentence that says which network it is."""
+    """The file of a network, and lines that say which network it is and how it was tested."""
 
     path: Path
     reason: str
@@ -26,13 +30,53 @@ def choose(model: Path | None = None) -> Choice:
     The network of this run is preferred unless it is trained on phantoms. UserError if there is no network.
     """
     if model:
-        return Choice(model, f"{model}: the network given by --model.")
-    data = read_card(OWN).data if OWN.exists() else None
-    if data and data != "phantom":
-        return Choice(OWN, f"{OWN}: the network of this run, trained on {data}.")
+        return _choice(model, read_card(model), "the network given by --model")
+    own = read_card(OWN) if OWN.exists() else None
+    if own and own.data != "phantom":
+        doubts = _doubts(own, read_card(PRETRAINED) if PRETRAINED.exists() else None)
+        return _choice(OWN, own, f"the network of this run, trained on {own.data}", *doubts)
     if PRETRAINED.exists():
-        why = "the network of this run is trained on phantoms" if data else "this run has exported no network"
-        return Choice(PRETRAINED, f"{PRETRAINED.name}: the network that comes with the project; {why}.")
-    if data:
-        return Choice(OWN, f"{OWN}: the network of this run. Trained on phantoms, it is of no use on real scans.")
+        card = read_card(PRETRAINED)
+        why = "the network of this run is trained on phantoms" if own else "this run has exported no network"
+        return _choice(PRETRAINED, card, f"the network that comes with the project, trained on {card.data}; {why}")
+    if own:
+        return _choice(OWN, own, "the network of this run. Trained on phantoms, it is of no use on real scans")
     raise UserError(f"{OWN}: no such file. Make it (`uv run dvc repro`), fetch it (`dvc pull`) or give a --model.")
+
+
+def _choice(path: Path, card: Card, sentence: str, *doubts: str) -> Choice:
+    name = path.name if path == PRETRAINED else path
+    return Choice(path, "\n".join([f"{name}: {sentence}.", *_tested(card), *doubts]))
+
+
+def _tested(card: Card) -> list[str]:
+    """Return the line that says how the network was tested, none of files of earlier versions."""
+    figures = card.tested.get("all", {})
+    if "lesion_dice" not in figures:
+        return []
+    sources = ", ".join(
+        f"{source} {of_source['lesion_dice']:.2f}"
+        for source, of_source in card.tested.items()
+        if source != "all" and "lesion_dice" in of_source
+    )
+    parts = [f"lesion Dice {figures['lesion_dice']:.2f}" + (f" ({sources})" if sources else "")]
+    parts += [f"missed lesions {figures['missed']:.0%}"] if "missed" in figures else []
+    if "normal_specificity" in figures:
+        parts.append(f"specificity on normal images {figures['normal_specificity']:.0%}")
+    tested = f"Tested on {figures.get('images', 0):,} images, each by a network that was not trained on it"
+    return [f"{tested}: {', '.join(parts)}."]
+
+
+def _doubts(own: Card, pretrained: Card | None) -> list[str]:
+    """Return why the network of this run may be worse than the one that comes with the project."""
+    doubts = []
+    if own.trained_images is not None and own.trained_images < _FEW:
+        doubts.append(f"It was trained on {own.trained_images} images only.")
+    theirs = pretrained.tested.get("all", {}).get("lesion_dice") if pretrained else None
+    ours = own.tested.get("all", {}).get("lesion_dice")
+    if theirs and ours and ours < theirs:
+        doubts.append(
+            f"The network that comes with the project has a lesion Dice of {theirs:.2f} on its own test images. "
+            f"Choose it by --model {PRETRAINED}."
+        )
+    return doubts

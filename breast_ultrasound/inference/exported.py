@@ -13,7 +13,7 @@ import numpy as np
 
 from breast_ultrasound.inference.card import Card
 from breast_ultrasound.inference.output import Output
-from breast_ultrasound.network.names import CLASS_PROBABILITY, GREY, PROBABILITY
+from breast_ultrasound.network.names import CLASS_PROBABILITY, FEATURE_DISTANCE, GREY, PROBABILITY
 from breast_ultrasound.pipeline.arrays import Grey
 from breast_ultrasound.pipeline.errors import UserError
 
@@ -27,6 +27,7 @@ class ExportedNetwork:
 
     card: Card
     sha256: str
+    has_distance: bool
     _path: Path
     _device: str
     _compiled: Any
@@ -42,7 +43,8 @@ class ExportedNetwork:
         request = self._thread.request
         request.infer({GREY: grid[None]}, share_inputs=True)
         classes = request.get_tensor(CLASS_PROBABILITY).data[0].copy() if self.card.classes else np.empty(0, np.float32)
-        return Output(np.round(255 * request.get_tensor(PROBABILITY).data[0]).astype(np.uint8), classes)
+        distance = float(request.get_tensor(FEATURE_DISTANCE).data[0]) if self.has_distance else None
+        return Output(np.round(255 * request.get_tensor(PROBABILITY).data[0]).astype(np.uint8), classes, distance)
 
 
 def read_card(path: Path) -> Card:
@@ -77,10 +79,12 @@ def open_network(path: Path, device: str = "CPU", many: bool = True) -> Exported
         compiled = core.compile_model(model, device, settings)
     except RuntimeError as error:
         raise _contradiction(path) from error
+    shapes = _shapes(compiled)
+    has_distance = shapes.pop(FEATURE_DISTANCE, None) == (1,)
     expected = {PROBABILITY: (1, card.size, card.size), CLASS_PROBABILITY: (1, len(card.classes))}
-    if _shapes(compiled) != {name: shape for name, shape in expected.items() if shape[-1]}:
+    if shapes != {name: shape for name, shape in expected.items() if shape[-1]}:
         raise _contradiction(path)
-    return ExportedNetwork(card, digest(path), path, device, compiled, threading.local())
+    return ExportedNetwork(card, digest(path), has_distance, path, device, compiled, threading.local())
 
 
 @functools.lru_cache(maxsize=1)

@@ -51,5 +51,6 @@ def interpret(frame: Frame, output: Output, postprocessing: Postprocessing) -> S
         class_probabilities=dict(zip(CLASSES, map(float, output.class_probabilities), strict=False)),
         image_probability=answer.image_probability,
         predicted_dice=answer.predicted_dice,
+        feature_distance=output.feature_distance,
         lesions=find_lesions(mask, probability, frame.mm_per_pixel),
     )

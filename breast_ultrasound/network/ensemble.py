@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 
 from breast_ultrasound.cases.folds import Run
 from breast_ultrasound.network import device, model_files
+from breast_ultrasound.network.deepest_features import DEEPEST_FEATURES, FeatureDistance, with_deepest_features
 from breast_ultrasound.network.device import Hardware
 from breast_ultrasound.network.inference import Predict
-from breast_ultrasound.network.names import CLASS_PROBABILITY, GREY, PROBABILITY
+from breast_ultrasound.network.names import CLASS_PROBABILITY, FEATURE_DISTANCE, GREY, PROBABILITY
 from breast_ultrasound.network.unet import CLASS_OUTPUT, MASK_OUTPUT
 from breast_ultrasound.pipeline.params import Section, Seed
 
@@ -41,12 +42,15 @@ def open_ensemble(settings: EnsembleSettings, temperature: float) -> keras.Model
     return ensemble_mean(networks, settings.predict.mirror, temperature)
 
 
-def ensemble_mean(networks: Sequence[keras.Model], mirror: bool, temperature: float) -> keras.Model:
-    """Return the mean of networks as a network: grey values uint8 [n, size, size] to a dict of float32 probabilities.
+def ensemble_mean(
+    networks: Sequence[keras.Model], mirror: bool, temperature: float, distances: Sequence[FeatureDistance] = ()
+) -> keras.Model:
+    """Return the mean of networks as a network: grey values uint8 [n, size, size] to a dict of float32 outputs.
 
     PROBABILITY [n, size, size] is that of a lesion and CLASS_PROBABILITY [n, 3], if the networks have class heads, that
-    of each class. With `mirror` a network's probabilities are means over the image and its mirror image, and so are its
-    class logits, as in network/inference.py.
+    of each class. FEATURE_DISTANCE [n] is the mean of the `distances`, if there is one for each network. With `mirror`
+    a network's probabilities are means over the image and its mirror image, and so are its class logits and its deepest
+    features, as in network/inference.py.
     """
     size = networks[0].input_shape[1]
     grey = keras.Input((size, size), dtype="uint8", name=GREY)
@@ -55,9 +59,13 @@ def ensemble_mean(networks: Sequence[keras.Model], mirror: bool, temperature: fl
         views = ops.concatenate([views, ops.flip(views, axis=2)], axis=0)
     # Keras takes no two parts of one name, which networks of several folds have.
     parts = [
-        keras.Model(network.input, network.output, name=f"network_{place}") for place, network in enumerate(networks)
+        keras.Model(network.input, network.output, name=f"network_{place}")
+        for place, network in enumerate(map(with_deepest_features, networks) if distances else networks)
     ]
-    each = [_probabilities(part(views), mirror, temperature) for part in parts]
+    outputs_of_parts = [part(views) for part in parts]
+    each = [_probabilities(outputs, mirror, temperature) for outputs in outputs_of_parts]
+    for one, outputs, distance in zip(each, outputs_of_parts, distances, strict=False):
+        one[FEATURE_DISTANCE] = distance(_mean_of_views(outputs[DEEPEST_FEATURES], mirror))
     outputs = {name: ops.mean(ops.stack([one[name] for one in each]), axis=0) for name in each[0]}
     return keras.Model(grey, outputs)
 
@@ -69,10 +77,12 @@ def _probabilities(logits: dict[str, Any], mirror: bool, temperature: float) -> 
         probability = (image + ops.flip(mirrored, axis=2)) / 2
     probabilities = {PROBABILITY: ops.squeeze(probability, -1)}
     if CLASS_OUTPUT in logits:
-        classes = logits[CLASS_OUTPUT]
-        classes = sum(ops.split(classes, 2, axis=0)) / 2 if mirror else classes
-        probabilities[CLASS_PROBABILITY] = ops.softmax(classes / temperature)
+        probabilities[CLASS_PROBABILITY] = ops.softmax(_mean_of_views(logits[CLASS_OUTPUT], mirror) / temperature)
     return probabilities
+
+
+def _mean_of_views(values: Any, mirror: bool) -> Any:
+    return sum(ops.split(values, 2, axis=0)) / 2 if mirror else values
 
 
 def predict_mean(ensemble: keras.Model, images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:

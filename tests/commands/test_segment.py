@@ -328,7 +328,7 @@ def test_the_network_of_the_run_is_taken_unless_it_is_trained_on_phantoms(
     pretrained.parent.mkdir()
     pretrained.write_bytes(own.read_bytes())
     assert first_line() == (
-        "attention-unet-busi.onnx: the network that comes with the project; "
+        "attention-unet-busi.onnx: the network that comes with the project, trained on phantom; "
         "the network of this run is trained on phantoms."
     )
     own.unlink()

@@ -19,6 +19,7 @@ SEGMENTED = Segmented(
     class_probabilities={"benign": 0.2, "malignant": 0.8},
     image_probability=1.0,
     predicted_dice=0.7,
+    feature_distance=0.5,
     lesions=find_lesions(MASK, PROBABILITY, (0.2, 0.1)),
 )
 

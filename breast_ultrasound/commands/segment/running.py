@@ -25,6 +25,7 @@ from breast_ultrasound.commands.segment.writing import UnreadableError
 from breast_ultrasound.findings.table import Row
 from breast_ultrasound.inference.choice import Choice, choose
 from breast_ultrasound.inference.exported import digest, open_network
+from breast_ultrasound.inference.output import FARTHEST
 from breast_ultrasound.pipeline.engine import cluster_address
 from breast_ultrasound.pipeline.errors import UserError, printable
 from breast_ultrasound.scans.reading import PICTURES
@@ -153,6 +154,14 @@ def print_summary(progress: Workload, output: Path) -> None:
         for (image, _), row in frames.items():
             share = f"{row['class']} ({row['p_' + row['class']]:.0%}), " if row["class"] else ""
             print(printable(f"{image}: {share}predicted Dice of the mask {row['predicted_dice']:.2f}"))
+    if unlike := [image for (image, _), row in frames.items() if (row["feature_distance"] or 0) > FARTHEST]:
+        names = ", ".join(dict.fromkeys(unlike[:_MOST_LINES])) + (" …" if len(unlike) > _MOST_LINES else "")
+        print(
+            printable(
+                f"{len(unlike)} of {len(frames)} frames are unlike the images that the network was tested on, so that "
+                f"its answers may be wrong (feature_distance above {FARTHEST} in findings.csv): {names}"
+            )
+        )
     if progress.scans:
         lesions = sum(row["lesion"] > 0 for row in progress.rows)
         written = f"masks of {progress.scans} scan(s) written to {output}, lesions: {lesions}"
