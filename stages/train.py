@@ -70,7 +70,9 @@ def key_of(params: Params, hardware: Device) -> str:
     """Return a key of all that a training depends on: what dvc.yaml declares, the hardware and the versions."""
     stage = yaml.safe_load(PIPELINE.read_text(encoding="utf-8"))["stages"]["train"]
     values = [params.model_dump(), asdict(hardware), device.versions()]
-    return training_key(values, [Path(name) for name in stage["deps"]])
+    weights = params.network.weights
+    files = [*stage["deps"], *([model_files.weights_file(weights)] if weights else [])]
+    return training_key(values, [Path(name) for name in files])
 
 
 def record(hardware: Device, weights: int, images: dict[str, int]) -> dict[str, Any]:

@@ -17,5 +17,6 @@ def small_network(**changed: Any) -> Network:
         "prior": 0.1,
         "dropout": 0.1,
         "class_head": True,
+        "weights": None,
     }
     return Network(**shape | changed)

@@ -24,7 +24,11 @@ Filters = Annotated[int, Field(ge=1, le=1024)]
 
 
 class Network(Section):
-    """The shape of the attention U-Net."""
+    """The shape of the attention U-Net, and the weights that its training begins with.
+
+    `weights` names a file of network/model_files.py, or is SHIPPED for that of the network that comes with the project;
+    None begins with random weights, those of an encoder learned on ImageNet.
+    """
 
     encoder: Literal["none", "efficientnet-lite0", "efficientnet-lite1", "efficientnet-lite2"]
     stem: Annotated[Literal[1, 2, 4], BeforeValidator(no_switch)]
@@ -35,6 +39,7 @@ class Network(Section):
     prior: Between
     dropout: Share
     class_head: bool
+    weights: Annotated[str, Field(min_length=1)] | None
 
     @property
     def stride(self) -> int:
@@ -50,7 +55,7 @@ def attention_unet(size: int, network: Network, seed: int = 0) -> keras.Model:
     ImageNet.
 
     >>> shape = {"encoder": "none", "stem": 2, "width": 4, "depth": 3, "decoder": (16, 8, 8, 4)}
-    >>> network = attention_unet(64, Network(**shape, gates=True, prior=0.1, dropout=0.2, class_head=True))
+    >>> network = attention_unet(64, Network(**shape, gates=True, prior=0.1, dropout=0, class_head=True, weights=None))
     >>> {name: logits.shape for name, logits in network.output.items()}
     {'logits': (None, 64, 64, 1), 'classes': (None, 3)}
     """

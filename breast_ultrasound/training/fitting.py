@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 import keras
 
+from breast_ultrasound.network import model_files
 from breast_ultrasound.network.device import Device
 from breast_ultrasound.network.unet import attention_unet
 from breast_ultrasound.pipeline.tensorflow_start import held_stderr
@@ -29,6 +30,8 @@ class FoldBatches:
 def build_trainer(size: int, settings: TrainingSettings, steps: int, precision: str) -> Trainer:
     """Build a network for images [size, size], ready to be fitted for a number of steps in all."""
     network = attention_unet(size, settings.network, settings.seed)
+    if settings.network.weights:
+        model_files.start_from(network, model_files.weights_file(settings.network.weights))
     trainer = Trainer(network, settings.augment, settings.train.class_weight, settings.seed)
     adam = optimizer(settings.train, steps, precision)
     adam.build(network.trainable_variables)

@@ -75,3 +75,22 @@ def test_a_missing_or_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
     (tmp_path / "model.keras").write_bytes(b"damaged")
     with pytest.raises(UserError, match=r"model\.keras: not a network"):
         model_files.load(tmp_path / "model.keras")
+
+
+def test_a_training_starts_from_the_weights_of_a_file_which_float16_halves(
+    network: keras.Model, tmp_path: Path
+) -> None:
+    model_files.save(network, tmp_path / "whole.keras")
+    model_files.save(network, tmp_path / "half.keras", "float16")
+    for name in ("whole.keras", "half.keras"):
+        # Weights fit whatever the side of the images is.
+        other = attention_unet(32, small_network(), seed=1)
+        model_files.start_from(other, tmp_path / name)
+        for array, expected in zip(other.get_weights(), network.get_weights(), strict=True):
+            assert array == pytest.approx(expected, abs=1e-3)
+
+
+def test_weights_of_a_network_of_another_shape_are_refused(network: keras.Model, tmp_path: Path) -> None:
+    model_files.save(network, tmp_path / "model.keras")
+    with pytest.raises(UserError, match=r"network\.weights: .*model\.keras holds a network of another shape"):
+        model_files.start_from(attention_unet(16, small_network(width=8)), tmp_path / "model.keras")

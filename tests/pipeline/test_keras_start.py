@@ -18,7 +18,7 @@ import breast_ultrasound, keras
 from breast_ultrasound.network.unet import Network, attention_unet
 shape = {"encoder": "none", "stem": 2, "width": 2, "depth": 2, "decoder": (4, 4, 4, 4)}
 keras.utils.set_random_seed(0)
-network = attention_unet(16, Network(**shape, gates=True, class_head=True, prior=0.1, dropout=0.2))
+network = attention_unet(16, Network(**shape, gates=True, class_head=True, prior=0.1, dropout=0.2, weights=None))
 outputs = network(np.ones((1, 16, 16, 1), np.float32))
 arrays = [*network.get_weights(), *(np.asarray(output) for output in outputs.values())]
 print([str(array.dtype) for array in arrays if array.dtype != np.float32])
