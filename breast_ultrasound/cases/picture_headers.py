@@ -61,6 +61,8 @@ def read_header(encoded: bytes) -> Header:
     """Read the header of an encoded PNG, JPEG, BMP, TIFF, GIF or WebP; ValueError for all else, and for damage."""
     kind = next((kind for start, kind in _SIGNATURES.items() if encoded.startswith(start)), "")
     try:
+        if kind == "PNG":
+            _check_chunks(encoded)
         match kind:
             case "PNG" if b"acTL" in encoded.partition(b"IDAT")[0]:
                 return _animation(encoded, kind)
@@ -79,7 +81,8 @@ def read_header(encoded: bytes) -> Header:
                 return Header(kind, tuple(_tiff_pages(encoded)))
             case "GIF" | "WEBP":
                 return _animation(encoded, kind)
-    except (struct.error, KeyError) as error:
+    # A BigTIFF may claim a place that no file reaches.
+    except (struct.error, KeyError, OverflowError) as error:
         raise ValueError("damaged") from error
     raise ValueError("of another kind")
 
@@ -93,6 +96,17 @@ def open_animation(encoded: bytes) -> Image.Image:
     except Exception as error:
         # Pillow raises whatever the damage leads to.
         raise ValueError("damaged") from error
+
+
+def _check_chunks(encoded: bytes) -> None:
+    """Raise ValueError where a chunk of a PNG reaches beyond the file: its decoder takes all the memory it claims."""
+    place, name = 8, b""
+    while name != b"IEND":
+        length, name = struct.unpack_from(">I4s", encoded, place)
+        # Around the data are length, name and checksum.
+        place += length + 12
+        if place > len(encoded):
+            raise ValueError("damaged")
 
 
 def _animation(encoded: bytes, kind: str) -> Header:

@@ -7,7 +7,7 @@ import io
 import os
 import stat
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -46,8 +46,7 @@ class Picture:
         for page in self.header.pages:
             check_size(self.name, page.height, page.width, self.most_pixels)
             check_size(self.name, max(1, page.tile_height), max(1, page.tile_width), self.most_pixels)
-        if self.header.kind == "JPEG":
-            self._check_intact()
+        self._check_intact()
         decoded = self._animation(channels) if self.header.is_animated else self._stills(channels)
         for pixels in decoded:
             if not np.isfinite(pixels).all():
@@ -73,10 +72,13 @@ class Picture:
             raise not_readable(self.name) from error
 
     def _check_intact(self) -> None:
-        # OpenCV goes on over damage and makes up what it cannot read.
+        # In these kinds OpenCV goes on over damage and makes up what it cannot read.
         try:
-            simplejpeg.decode_jpeg(self.encoded, "GRAY")
-        except ValueError as error:
+            if self.header.kind == "JPEG":
+                simplejpeg.decode_jpeg(self.encoded, "GRAY")
+            elif self.header.kind == "TIFF":
+                _load_by_pillow(self.encoded, self.header.pages)
+        except (OSError, ValueError) as error:
             raise not_readable(self.name) from error
 
     def _stills(self, channels: int) -> Iterator[NDArray[Any]]:
@@ -173,6 +175,20 @@ def _decode(encoded: bytes, page: Page, channels: int) -> NDArray[Any] | None:
     except cv2.error:
         return None
     return np.asarray(decoded[0]) if decoded else None
+
+
+def _load_by_pillow(encoded: bytes, pages: Sequence[Page]) -> None:
+    """Load the pages of a TIFF that Pillow decodes; OSError where one is damaged, by its checksum among others."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        for page in pages:
+            try:
+                image = Image.open(io.BytesIO(encoded), formats=("TIFF",))
+                image.seek(page.index)
+            except Exception:
+                # What Pillow does not decode, such as numbers of double precision.
+                continue
+            image.load()
 
 
 def _inverted(pixels: NDArray[Any]) -> NDArray[Any]:

@@ -34,7 +34,8 @@ from breast_ultrasound.sources.coco import Outlines, read_coco
 
 SUFFIXES = PICTURES | DICOM
 
-_UNSAFE = re.compile(r"[^\w .()+-]")
+# What an id may not hold, begin with (a spreadsheet may compute it) or end with.
+_UNSAFE = re.compile(r"[^\w .()+-]|^\W|[^\w)]$")
 
 _PATIENT_COLUMNS = {"patient", "patient_id", "patientid", "subject", "case", "case_id", "caseid"}
 

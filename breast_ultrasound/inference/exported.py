@@ -121,7 +121,8 @@ def _read(path: Path) -> tuple[Any, Any]:
     core = _openvino().Core()
     try:
         return core, core.read_model(path)
-    except RuntimeError as error:
+    # The latter where its message quotes what is no text.
+    except (RuntimeError, UnicodeDecodeError) as error:
         raise UserError(f"{path}: not a network that OpenVINO can read. Replace it.") from error
 
 

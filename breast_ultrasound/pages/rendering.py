@@ -18,6 +18,9 @@ TEMPLATES = Path(__file__).parent / "templates"
 _LONGEST_PATH = 10_000
 _NONE = 1e-12
 
+# How often the width a picture may be high; of a column of pixels the picture would be too large for JPEG.
+_TALLEST = 10
+
 
 def render(template: str, **values: Any) -> str:
     """Fill a template; a name that it lacks is an error.
@@ -49,9 +52,9 @@ def signed(difference: float) -> str:
 
 
 def shrink(pixels: NDArray[np.uint8], width: int) -> NDArray[np.uint8]:
-    """Scale uint8 [height, width] to a width, by area averaging; the height follows, at least 1."""
-    size = (width, max(1, round(width * pixels.shape[0] / pixels.shape[1])))
-    return np.asarray(cv2.resize(pixels, size, interpolation=cv2.INTER_AREA), np.uint8)
+    """Scale uint8 [height, width] to a width, by area averaging; the height follows, from 1 to ten times the width."""
+    height = min(max(1, round(width * pixels.shape[0] / pixels.shape[1])), _TALLEST * width)
+    return np.asarray(cv2.resize(pixels, (width, height), interpolation=cv2.INTER_AREA), np.uint8)
 
 
 def shrink_mask(mask: NDArray[np.bool_], width: int) -> NDArray[np.bool_]:

@@ -28,6 +28,9 @@ _SIGNATURES = {
     0: (b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11", b"\0\0\x01\xba"),
 }
 
+# What an MKV or WebM consists of: its header and its segment.
+_ELEMENTS = (b"\x1aE\xdf\xa3", b"\x18S\x80g")
+
 # Keeps FFmpeg and OpenCV off stderr: damage is reported once, in words of this project.
 _QUIET = {"OPENCV_FFMPEG_LOGLEVEL": "-8"}
 
@@ -125,7 +128,7 @@ def _path(file: BinaryIO, name: str) -> Iterator[str]:
 
 
 def _is_cut_short(file: BinaryIO) -> bool:
-    """Return whether an AVI, MP4 or MOV claims more bytes than the file has."""
+    """Return whether an AVI, MP4, MOV, MKV or WebM claims more bytes than the file has."""
     end, place = file.seek(0, os.SEEK_END), 0
     while place + 8 <= end:
         file.seek(place)
@@ -138,9 +141,18 @@ def _is_cut_short(file: BinaryIO) -> bool:
 
 
 def _chunk_length(head: bytes) -> int:
-    """Return the bytes of the AVI chunk or MP4 box that begins with `head`; 0 where it has no length, or is none."""
+    """Return the bytes of the chunk of an AVI, the box of an MP4 or the element of an MKV that begins with `head`.
+
+    It is 0 where it has no length, or is none of these.
+    """
     if head.startswith(b"RIFF"):
         return 8 + int.from_bytes(head[4:8], "little")
+    if head.startswith(_ELEMENTS):
+        # RFC 8794, 4: the zeros before the first one say how many bytes follow; a length of ones is not known.
+        count = 9 - head[4].bit_length()
+        most = (1 << 7 * count) - 1
+        length = int.from_bytes(head[4 : 4 + count]) & most
+        return 4 + count + length if length < most else 0
     # A box of length 0 reaches to the end; one of length 1 has its length behind its name.
     length = int.from_bytes(head[:4]) if head[4:8].isalnum() else 0
     return int.from_bytes(head[8:]) if length == 1 else length

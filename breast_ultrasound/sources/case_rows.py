@@ -29,7 +29,11 @@ _RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
 
 @dataclass(frozen=True)
 class Row:
-    """A row of a table, as it stands there; `root` is the folder of the table, `line` counts from 1."""
+    """A row of a table, as it stands there.
+
+    `root` is the folder of the table, `line` counts from 1, and `excess` is how many cells it has more than the first
+    line.
+    """
 
     root: Path
     line: int
@@ -43,7 +47,7 @@ class Row:
     birads: str
     mm_per_pixel: str
     fold: str
-    surplus: bool
+    excess: int
 
     def case(self, folder: Path, masks: int, mm_per_pixel: float | None) -> Case:
         """Return the case of the row below `folder`, with so many masks; `mm_per_pixel` is what the image records."""
@@ -74,7 +78,7 @@ def read_rows(table: Path) -> list[Row]:
     """Read the rows of a table; UserError where it is no table, lacks a column or is empty."""
     try:
         with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, restval="", strict=True)
+            reader = csv.DictReader(file, strict=True)
             columns = [name.strip() for name in reader.fieldnames or []]
             reader.fieldnames = columns
             cells = [(reader.line_num, cells) for cells in reader]
@@ -82,7 +86,8 @@ def read_rows(table: Path) -> list[Row]:
         raise UserError(
             f"{table}: not a table of comma-separated values in UTF-8 ({error}). Save it as one."
         ) from error
-    if any("\0" in cell for _, of_line in cells for cell in of_line.values() if isinstance(cell, str)):
+    text = itertools.chain(columns, *(of_line.values() for _, of_line in cells))
+    if any("\0" in cell for cell in text if isinstance(cell, str)):
         raise UserError(f"{table.name}: holds a NUL character. Save it as text.")
     missing = [name for name in REQUIRED if name not in columns]
     if missing:
@@ -119,8 +124,8 @@ def _row(root: Path, line: int, cells: dict[str | Any, str | Any]) -> Row:
         birads=text["birads"],
         mm_per_pixel=text["mm_per_pixel"],
         fold=text["fold"],
-        # Where the reader puts cells beyond the columns.
-        surplus=None in cells,
+        # The reader puts cells beyond the columns under None, and None for cells that are missing.
+        excess=len(cells.get(None, ())) - list(cells.values()).count(None),
     )
 
 
@@ -146,8 +151,8 @@ def duplicates(rows: Iterable[Row]) -> Iterator[Problem]:
 
 def faults(row: Row) -> Iterator[str]:
     """Yield what is wrong with the text of a row."""
-    if row.surplus:
-        yield "has more cells than the first line."
+    if row.excess:
+        yield f"has {'more' if row.excess > 0 else 'fewer'} cells than the first line."
     if not row.image.name:
         yield "names no image."
     if (row.root / row.image).resolve() in [(row.root / mask).resolve() for mask in row.masks]:

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
-from scan_files import scan_image
+from scan_files import picture_bytes, scan_image
 
 from breast_ultrasound.cases.images import read_grey, read_mask
 from breast_ultrasound.cases.pictures import open_picture
@@ -156,6 +156,35 @@ def test_a_tiff_that_claims_two_widths_or_huge_tiles_is_refused(repeated: int) -
     content[place : place + 12] = struct.pack("<HHII", repeated, 4, 1, 10**9)
     with pytest.raises(UserError, match=r"^scan: "):
         decode(bytes(content))
+
+
+@pytest.mark.parametrize("form", ["tiff_adobe_deflate", "tiff_lzw"])
+def test_a_tiff_whose_compressed_pixels_are_damaged_is_refused(form: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (60, 90), np.uint8)
+    file = io.BytesIO()
+    Image.fromarray(noise).save(file, "TIFF", compression=form)
+    content = bytearray(file.getvalue())
+    assert np.array_equal(decode(bytes(content))[0], noise)
+    content[2000:2004] = b"\xff" * 4
+    with pytest.raises(UserError, match=r"^scan: not a readable image"):
+        decode(bytes(content))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.int16])
+def test_a_tiff_that_pillow_does_not_decode_is_read(dtype: type[Any]) -> None:
+    assert decode(encoded(".tif", dtype))[0].max() == 200
+
+
+def test_a_png_whose_chunk_claims_more_than_the_file_holds_is_refused_before_it_is_decoded() -> None:
+    content = bytearray(picture_bytes(scan_image()))
+    content[content.index(b"IDAT") - 4] = 0xFF
+    with pytest.raises(UserError, match=r"^scan: not a readable image"):
+        open_picture(bytes(content), "scan")
+
+
+def test_a_big_tiff_whose_pages_begin_beyond_any_file_is_refused() -> None:
+    with pytest.raises(UserError, match=r"^scan: not a readable image"):
+        decode(b"II+\0\x08\0\0\0" + b"\xff" * 8 + bytes(400))
 
 
 def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:

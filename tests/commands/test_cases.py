@@ -1,5 +1,6 @@
 """The table that `cases` writes for folders as people have them, and that the pipeline takes it."""
 
+import csv
 import json
 import sys
 import unicodedata
@@ -236,9 +237,11 @@ def test_annotations_of_images_that_are_not_there_are_refused(
 
 def test_nothing_in_the_table_is_a_formula(write: Write, command_on_own: Callable[[], str], tmp_path: Path) -> None:
     write("own/=1+1.png", scan())
+    write("own/-1+1.png", scan())
     command_on_own()
-    assert "./=1+1.png" in (tmp_path / "own/cases.csv").read_text()
+    rows = list(csv.DictReader((tmp_path / "own/cases.csv").read_text().splitlines()))
+    assert [(row["id"], row["image"]) for row in rows] == [("_1+1", "./-1+1.png"), ("_1+1", "./=1+1.png")]
     (tmp_path / "own/cases.csv").unlink()
-    (tmp_path / "own/list.csv").write_text("name,class,patient\n=1+1.png,benign,@SUM(1)\n")
+    (tmp_path / "own/list.csv").write_text("name,class,patient\n=1+1.png,benign,@SUM(1)\n-1+1.png,benign,\n")
     with pytest.raises(SystemExit, match=r"list\.csv: patient '@SUM\(1\)' is what a spreadsheet would compute"):
         command_on_own()

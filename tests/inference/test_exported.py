@@ -74,3 +74,11 @@ def test_a_network_without_the_outputs_of_the_pipeline_is_refused(tmp_path: Path
     onnx.save(model, tmp_path / "other.onnx")
     with pytest.raises(UserError, match=r"other\.onnx: .*does not compute what its metadata say"):
         open_network(tmp_path / "other.onnx")
+
+
+def test_a_network_with_an_operation_of_no_name_is_refused(tmp_path: Path) -> None:
+    write_dark_network(tmp_path / "damaged.onnx")
+    content = (tmp_path / "damaged.onnx").read_bytes()
+    (tmp_path / "damaged.onnx").write_bytes(content.replace(b"Identity", b"Identit\xff"))
+    with pytest.raises(UserError, match=r"damaged\.onnx: not a network that OpenVINO can read"):
+        open_network(tmp_path / "damaged.onnx")

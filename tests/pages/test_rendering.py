@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from breast_ultrasound.pages.overlay import contour_path
-from breast_ultrasound.pages.rendering import outline, render, shrink_mask, signed
+from breast_ultrasound.pages.rendering import jpeg, outline, render, shrink, shrink_mask, signed
 
 
 @given(st.floats(-1, 1))
@@ -34,6 +34,15 @@ def test_the_outlines_of_countless_specks_stay_small_and_inside_the_picture(shap
     corners = np.array([point.split() for point in path.replace("M", "L").replace("Z", "").split("L")[1:]], float)
     assert (corners < [320, 320 * shape[0] / shape[1] + 8]).all()
     assert (corners[:, 0].min() < 20) & (corners[:, 0].max() > 300)
+
+
+@pytest.mark.parametrize(("shape", "height"), [((1, 5000), 1), ((300, 400), 240), ((5000, 1), 3200)])
+def test_pictures_of_any_shape_fit_into_a_page_with_their_outlines(shape: tuple[int, int], height: int) -> None:
+    picture = shrink(np.full(shape, 90, np.uint8), 320)
+    assert picture.shape == (height, 320)
+    assert jpeg(picture)
+    corners = outline(np.ones(shape, bool), 320).strip("MZ").split("L")
+    assert max(float(corner.split()[1]) for corner in corners) == height - 0.5
 
 
 def test_names_with_html_are_text_in_a_page() -> None:

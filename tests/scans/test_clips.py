@@ -65,6 +65,7 @@ def test_memory_stays_flat_however_long_a_clip_is(tmp_path: Path) -> None:
         (b"#EXTM3U\n#EXTINF:1,\n/etc/hostname\n", "not a readable video"),
         (clip_bytes(LOOP)[:500], "not a readable video"),
         (clip_bytes(LOOP, ".avi")[:-2000], "ends before the length that it claims"),
+        (clip_bytes(LOOP, ".mkv")[:-50], "ends before the length that it claims"),
     ],
 )
 def test_a_damaged_clip_is_refused_by_name(content: bytes, message: str) -> None:
@@ -140,6 +141,14 @@ def test_a_last_box_without_a_length_is_no_damage() -> None:
     content = bytearray(clip_bytes(LOOP))
     place = content.rindex(b"moov") - 4
     content[place : place + 4] = bytes(4)
+    assert len(read(bytes(content))) == 8
+
+
+def test_a_recording_that_knew_no_length_is_no_damage() -> None:
+    content = bytearray(clip_bytes(LOOP, ".mkv"))
+    place = content.index(b"\x18S\x80g") + 4
+    assert content[place] == 1
+    content[place + 1 : place + 8] = b"\xff" * 7
     assert len(read(bytes(content))) == 8
 
 

@@ -164,6 +164,8 @@ FAULTS = {
     "a length that is none": ("a.png,m/1.png,benign,,,0", "mm_per_pixel '0' is no number above 0"),
     "a patient that is a formula": ("a.png,m/1.png,benign,,=1+1,", "a spreadsheet would compute"),
     "more cells than columns": ("a.png,m/1.png,benign,,,,x", "more cells than the first line"),
+    # As where a comma is lost, and the cells after it belong to other columns.
+    "fewer cells than columns": ("a.png,m/1.png,benign,P1", "fewer cells than the first line"),
     "a COCO file without the image": ("c.png,outlines.json,lesion,,,", r"outlines\.json: has no entries for c\.png"),
     "a COCO file with nothing in it": ("b.png,outlines.json,lesion,,,", "outlines nothing in it"),
 }
@@ -393,11 +395,12 @@ def test_names_that_spreadsheets_show_as_they_are_stay(patient: str, pictures: P
         (HEAD + "\n", "is empty"),
         ("image,masks,class, class\na.png,,normal,lesion\n", "has the column class twice"),
         (HEAD + "\na\0.png,,normal,,,\n", "holds a NUL"),
+        (HEAD + ",a\0b\na.png,,normal,,,,\n", "holds a NUL"),
         ("", "lacks the columns image, masks, class"),
         ("image;masks;class\na;b;c\n", "lacks the columns image, masks, class; its first line is 'image;masks;class'"),
         (HEAD.encode("utf-16"), "not a table of comma-separated values in UTF-8"),
     ],
-    ids=["no line", "a column twice", "NUL", "nothing", "semicolons", "another encoding"],
+    ids=["no line", "a column twice", "NUL", "NUL in the first line", "nothing", "semicolons", "another encoding"],
 )
 def test_what_is_no_table_is_refused(content: str | bytes, expected: str, tmp_path: Path) -> None:
     source = tmp_path / "cases.csv"
