@@ -7,7 +7,7 @@ one frame, sweep or patient that lie in several folds: there are none where grou
 
 import json
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Annotated, Literal
 
 import numpy as np
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from pydantic import Field, model_validator
 from sklearn.model_selection import StratifiedGroupKFold
 
+from breast_ultrasound.auditing.crossings import Crossings, find_crossings
 from breast_ultrasound.cases.folds import CROSSINGS, FOLDS, GROUPS, MOST_FOLDS, UNUSED, Fold
 from breast_ultrasound.pipeline.errors import UserError, command
 from breast_ultrasound.pipeline.files import atomic_write
@@ -24,11 +25,6 @@ from breast_ultrasound.pipeline.tables import read_table
 
 # Where a fold is not made for it, a network is validated on this part of the images of the other folds, or a smaller.
 _PARTS = 5
-
-# The column of groups.csv that is the same for images that belong together, by what joins them.
-_JOINED_BY = {"near-duplicates": "frame", "sweeps": "sweep", "patients": "patient"}
-
-Crossings = Mapping[str, list[list[str]]]
 
 
 class Split(Section):
@@ -143,20 +139,6 @@ def divide(classes: pd.Series, groups: pd.Series, folds: int, seed: int) -> NDAr
         for fold, (_, members) in enumerate(splitter.split(classes, classes, groups)):
             assigned[members] = fold
     return assigned
-
-
-def find_crossings(table: pd.DataFrame) -> Crossings:
-    """Return the ids of the images of each frame, sweep and patient that is in several folds.
-
-    >>> table = pd.DataFrame({"id": ["a", "b"], "frame": 7, "sweep": [7, 8], "patient": "", "fold": [0, 1]})
-    >>> find_crossings(table)
-    {'near-duplicates': [['a', 'b']], 'sweeps': [], 'patients': []}
-    """
-    named = table.assign(patient=table["patient"].mask(table["patient"] == ""))
-    return {
-        name: [rows["id"].tolist() for _, rows in named.groupby(column) if rows["fold"].nunique() > 1]
-        for name, column in _JOINED_BY.items()
-    }
 
 
 def check_folds(table: pd.DataFrame, split: Split, crossings: Crossings) -> None:

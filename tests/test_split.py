@@ -8,6 +8,7 @@ from conftest import write_params
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from breast_ultrasound.auditing.crossings import find_crossings
 from breast_ultrasound.cases.folds import UNUSED, fitting_subset, subsets
 from breast_ultrasound.cases.groups import group_by_patient, join_groups
 from breast_ultrasound.pipeline.errors import UserError
@@ -20,7 +21,6 @@ from stages.split import (
     check_folds,
     divide,
     divide_sources,
-    find_crossings,
     warnings_of,
 )
 

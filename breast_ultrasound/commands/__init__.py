@@ -1,4 +1,4 @@
-"""What people run beside the pipeline: segment, page, compare, cases, phantom and recipe.
+"""What people run beside the pipeline: segment, page, compare, folds, reproduced, cases, phantom and recipe.
 
 The stages of the pipeline are in `stages`, outside the library.
 """

@@ -24,6 +24,11 @@ def compare() -> None:
     _run("compare", "compare.command")
 
 
+def folds() -> None:
+    """Run the command `folds`."""
+    _run("folds", "folds.command")
+
+
 def phantom() -> None:
     """Run the command `phantom`."""
     _run("phantom", "phantom")

@@ -1,0 +1,162 @@
+"""`folds` on a small run: what it hands out, and what it refuses."""
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+from conftest import ROOT, rectangle
+
+from breast_ultrasound.auditing.crossings import find_crossings
+from breast_ultrasound.cases.folds import FOLDS, GROUPS, UNUSED
+from breast_ultrasound.cases.images import read_grey, read_mask
+from breast_ultrasound.cases.raw import RAW, Case, image_file, mask_file, write_pictures, write_sources, write_table
+from breast_ultrasound.commands.folds.command import main
+from breast_ultrasound.pipeline.tables import read_table
+
+# Two near-duplicates, the frames of a sweep, two images of a patient, one that is alone and one that is not used.
+IMAGES = pd.DataFrame(
+    [
+        ("benign (1)", "benign", "", 0, 0, 0, 0, "no"),
+        ("benign (2)", "benign", "", 0, 0, 0, 0, "no"),
+        ("benign (3)", "benign", "", 1, 1, 1, 1, "no"),
+        ("benign (4)", "benign", "", 2, 1, 1, 1, "no"),
+        ("benign (5)", "benign", "P1", 3, 3, 2, 2, "no"),
+        ("benign (6)", "benign", "P1", 4, 4, 2, 2, "no"),
+        ("normal (1)", "normal", "", 5, 5, 5, 2, "no"),
+        ("normal (2)", "normal", "", 6, 6, 6, UNUSED, "conflict"),
+    ],
+    columns=["id", "class", "patient", "frame", "sweep", "group", "fold", "dropped"],
+)
+
+FoldsCommand = Callable[..., None]
+
+
+@pytest.fixture
+def folds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> FoldsCommand:
+    """The command, in a folder with a small run."""
+    monkeypatch.chdir(tmp_path)
+    cases = [
+        Case(case_id, cls, image_file(RAW, cls, case_id), (mask_file(RAW, cls, case_id, 0),), source="own")
+        for case_id, cls in IMAGES[["id", "class"]].to_numpy().tolist()
+    ]
+    rng = np.random.default_rng(0)
+    for number, case in enumerate(cases):
+        case.image.parent.mkdir(parents=True, exist_ok=True)
+        mask = rectangle(40, 50 + number, slice(5, 15), empty=case.cls == "normal")
+        write_pictures(case, rng.integers(0, 256, mask.shape, np.uint8), [mask > 0])
+    write_table(RAW, cases)
+    write_sources(RAW, [])
+    IMAGES.drop(columns="fold").assign(source="own").to_csv(GROUPS, index=False)
+    IMAGES[["id", "class", "group", "fold"]].assign(source="own", validation=UNUSED).to_csv(FOLDS, index=False)
+
+    def command(*arguments: str) -> None:
+        monkeypatch.setattr(sys, "argv", ["folds", *arguments])
+        main()
+
+    return command
+
+
+def check_pair(image: Path, label: Path, case_id: str) -> None:
+    """The image and its mask are those of the run, on the native grid, the mask with 0 and 1."""
+    raw = RAW / case_id.split(maxsplit=1)[0] / case_id
+    assert np.array_equal(read_grey(image), read_grey(raw.with_name(f"{case_id}.png")))
+    mask = cv2.imread(str(label), cv2.IMREAD_UNCHANGED)
+    assert mask is not None
+    assert np.array_equal(mask, read_mask(raw.with_name(f"{case_id}_mask.png")).astype(np.uint8))
+
+
+def test_the_table_says_of_each_image_its_fold_what_joins_its_group_and_why_it_has_no_fold(folds: FoldsCommand) -> None:
+    folds("--format", "csv", "out/folds.csv")
+    table = read_table(Path("out/folds.csv"))
+    columns = ["id", "class", "patient", "frame", "sweep", "group", "fold", "dropped"]
+    pd.testing.assert_frame_equal(table[columns], IMAGES, check_dtype=False)
+    joined = ["near-duplicates", "near-duplicates", "sweeps", "sweeps", "patients", "patients"]
+    assert table["joined_by"].fillna("").tolist() == [*joined, "", ""]
+    assert table["sha256"].nunique() == len(IMAGES)
+
+
+def test_nnunet_has_each_image_that_is_used_and_a_split_for_each_fold(folds: FoldsCommand) -> None:
+    folds("--format", "nnunet", "Dataset007_Own")
+    out, used = Path("Dataset007_Own"), IMAGES[IMAGES["fold"] != UNUSED]
+    splits = json.loads((out / "splits_final.json").read_text(encoding="utf-8"))
+    assert [split["val"] for split in splits] == [ids.tolist() for _, ids in used.groupby("fold")["id"]]
+    for split in splits:
+        assert sorted(split["train"] + split["val"]) == sorted(used["id"])
+    assert sorted(path.name for path in (out / "imagesTr").iterdir()) == sorted(f"{id_}_0000.png" for id_ in used["id"])
+    for case_id in used["id"]:
+        check_pair(out / f"imagesTr/{case_id}_0000.png", out / f"labelsTr/{case_id}.png", case_id)
+    about = json.loads((out / "dataset.json").read_text(encoding="utf-8"))
+    assert about["numTraining"] == len(used)
+
+
+def test_the_datalist_of_monai_has_each_image_that_is_used_with_its_fold(folds: FoldsCommand) -> None:
+    folds("--format", "monai", "out")
+    out, used = Path("out"), IMAGES[IMAGES["fold"] != UNUSED]
+    training = json.loads((out / "datalist.json").read_text(encoding="utf-8"))["training"]
+    assert {item["id"]: item["fold"] for item in training} == dict(zip(used["id"], used["fold"], strict=True))
+    for item in training:
+        check_pair(out / item["image"], out / item["label"], item["id"])
+
+
+@pytest.mark.parametrize("name", ["nnunet", "monai"])
+def test_a_folder_names_what_no_fold_uses(name: str, folds: FoldsCommand) -> None:
+    folds("--format", name, "Dataset007_Own")
+    table = read_table(Path("Dataset007_Own/folds.csv")).set_index("id")
+    assert table.loc["normal (2)", "dropped"] == "conflict"
+
+
+def test_what_is_there_is_not_written_over(folds: FoldsCommand, capsys: pytest.CaptureFixture[str]) -> None:
+    Path("mine.csv").write_text("mine")
+    with pytest.raises(SystemExit, match=r"mine\.csv: exists already"):
+        folds("--format", "csv", "mine.csv")
+    assert Path("mine.csv").read_text() == "mine"
+
+
+def test_a_name_that_nnunet_would_not_read_is_refused(folds: FoldsCommand) -> None:
+    with pytest.raises(SystemExit, match="Dataset501_BUSI"):
+        folds("--format", "nnunet", "busi")
+    assert not Path("busi").exists()
+
+
+def test_data_that_is_not_there_is_named(folds: FoldsCommand) -> None:
+    GROUPS.unlink()
+    (RAW / "cases.csv").unlink()
+    with pytest.raises(SystemExit, match=r"groups\.csv, data/raw/cases\.csv: not found"):
+        folds("--format", "csv", "out.csv")
+
+
+def test_tables_of_different_images_are_refused(folds: FoldsCommand) -> None:
+    read_table(GROUPS).iloc[1:].to_csv(GROUPS, index=False)
+    with pytest.raises(SystemExit, match="hold different images"):
+        folds("--format", "csv", "out.csv")
+
+
+# The folds of BUSI that the documentation holds.
+
+BUSI = ROOT / "docs/folds/busi.csv"
+
+
+def test_the_folds_of_busi_are_of_the_images_of_the_release() -> None:
+    manifest = (ROOT / "breast_ultrasound/sources/releases/busi.sha256").read_text(encoding="utf-8").splitlines()
+    images = {(digest, name) for digest, name in (line.split("  ") for line in manifest) if "_mask" not in name}
+    table = read_table(BUSI)
+    assert {(row["sha256"], f"{row['class']}/{row['id']}.png") for _, row in table.iterrows()} == images
+
+
+def test_the_page_of_the_folds_of_busi_names_the_file_that_lies_there() -> None:
+    page = BUSI.with_name("README.md").read_text(encoding="utf-8")
+    assert f"`{hashlib.sha256(BUSI.read_bytes()).hexdigest()}`" in page
+
+
+def test_the_folds_of_busi_part_nothing() -> None:
+    table = read_table(BUSI)
+    used = table[table["fold"] != UNUSED]
+    assert not any(find_crossings(used).values())
+    assert sorted(used["fold"].unique()) == [0, 1, 2, 3, 4]
+    assert set(table.loc[table["fold"] == UNUSED, "dropped"]) == {"conflict"}
