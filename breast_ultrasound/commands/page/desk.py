@@ -129,6 +129,7 @@ class Desk:
             "width": width,
             "classes": segmented.class_probabilities,
             "lesions": len(segmented.lesions),
+            "image_probability": segmented.image_probability,
             "predicted_dice": segmented.predicted_dice,
         }
 
