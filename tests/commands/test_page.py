@@ -19,14 +19,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import cv2
 import numpy as np
 import pytest
-import uvicorn
 from conftest import ROOT, run
 from onnx_network import write_dark_network
+from page_client import Reply, drop, get, serve_desk
 from PIL import Image
 from scan_files import PLANTED, clip_bytes, dicom_bytes, picture_bytes, regions, saved, scan_image, with_a_patient
 from selenium.webdriver import ActionChains, Chrome
@@ -35,7 +34,6 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from breast_ultrasound import PRETRAINED, open_network, segment
-from breast_ultrasound.commands.page.application import application
 from breast_ultrasound.commands.page.desk import Desk, OutdatedError
 from breast_ultrasound.commands.page.guard import ADDRESS
 from breast_ultrasound.commands.page.holding import HeldFrame, Limits, Upload
@@ -66,27 +64,6 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int
 @pytest.fixture(scope="module")
 def port(process: tuple[int, int]) -> int:
     return process[0]
-
-
-class Reply:
-    """The page's reply to a request."""
-
-    def __init__(self, port: int, method: str, path: str, body: bytes = b"", **headers: str) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.request(method, path, body or None, headers)
-        response = connection.getresponse()
-        self.status, self.headers, self.body = response.status, response.headers, response.read()
-        connection.close()
-
-
-def get(port: int, path: str, **headers: str) -> Reply:
-    return Reply(port, "GET", path, b"", **headers)
-
-
-def drop(port: int, name: str, content: bytes) -> list[dict[str, Any]]:
-    reply = Reply(port, "POST", f"/scans?name={quote(name)}", content)
-    assert reply.status == 200, reply.body
-    return [json.loads(line) for line in reply.body.splitlines()]
 
 
 def decoded(content: bytes) -> np.ndarray:
@@ -303,14 +280,8 @@ def test_of_questions_about_a_frame_only_the_newest_that_is_awaited_is_answered(
 def impatient(tmp_path: Path) -> Iterator[tuple[Desk, int]]:
     """A desk with its page in this process, which waits half a second for what is on its way, and the page's port."""
     desk = desk_with(tmp_path, idle=0.5)
-    listening = socket.create_server((ADDRESS, 0))
-    number = listening.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(application(desk, number), log_level="critical"))
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    yield desk, number
-    server.should_exit = True
-    thread.join(10)
+    with serve_desk(desk) as port:
+        yield desk, port
 
 
 def test_a_half_sent_file_is_given_up(impatient: tuple[Desk, int]) -> None:

@@ -17,12 +17,14 @@ from fastapi.responses import HTMLResponse, JSONResponse, StreamingResponse
 from starlette.requests import ClientDisconnect
 
 from breast_ultrasound.commands.page.desk import Desk, OutdatedError
+from breast_ultrasound.commands.page.edges import edges_of
 from breast_ultrasound.commands.page.guard import OnlyThisPage
 from breast_ultrasound.commands.page.holding import Upload
+from breast_ultrasound.commands.page.keeping import routes
 from breast_ultrasound.findings.coco import coco
 from breast_ultrasound.findings.table import as_csv, as_json
 from breast_ultrasound.inference.card import INTENDED_USE
-from breast_ultrasound.pages.overlay import PREDICTION, contour_path, encode
+from breast_ultrasound.pages.overlay import contour_path, encode
 from breast_ultrasound.pages.rendering import TEMPLATES, render
 from breast_ultrasound.pipeline.errors import UserError
 from breast_ultrasound.scans.reading import SUFFIXES
@@ -67,6 +69,10 @@ def application(desk: Desk, port: int, any_modality: bool = False) -> FastAPI:
     def report_outdated(_request: Request, _error: Exception) -> Response:
         return JSONResponse({"detail": "A newer question about this frame has come."}, 409)
 
+    @app.exception_handler(UserError)
+    def report_mistake(_request: Request, error: Exception) -> Response:
+        return JSONResponse({"detail": str(error)}, 409)
+
     @app.exception_handler(ClientDisconnect)
     def end_request(_request: Request, _error: Exception) -> Response:
         return Response(status_code=400)
@@ -77,7 +83,6 @@ def application(desk: Desk, port: int, any_modality: bool = False) -> FastAPI:
         text = render(
             "page/page.html.j2",
             nonce=nonce,
-            colour=PREDICTION,
             intended_use=INTENDED_USE,
             network=card.name,
             data=card.data,
@@ -85,6 +90,7 @@ def application(desk: Desk, port: int, any_modality: bool = False) -> FastAPI:
             suffixes=",".join(sorted(SUFFIXES)),
             limits=desk.limits,
             any_modality=any_modality,
+            cases=desk.cases,
         )
         return HTMLResponse(text, headers={"content-security-policy": _POLICY.format(nonce=nonce)})
 
@@ -120,6 +126,7 @@ def application(desk: Desk, port: int, any_modality: bool = False) -> FastAPI:
         segmented = desk.answer(key, number, threshold, lambda: _is_awaited(request))
         return {
             "contour": contour_path(segmented.mask),
+            "edges": edges_of(segmented.mask),
             "count": len(segmented.lesions),
             "lesions": [asdict(lesion) for lesion in segmented.lesions[:_MOST_LESIONS]],
             "predicted_dice": segmented.predicted_dice,
@@ -148,6 +155,8 @@ def application(desk: Desk, port: int, any_modality: bool = False) -> FastAPI:
         rows = desk.rows(_while_awaited(request, desk.named(key)), threshold)
         return _download(as_json(rows), "findings.json", "application/json")
 
+    if desk.cases is not None:
+        app.include_router(routes(desk, desk.cases))
     return app
 
 

@@ -1,7 +1,8 @@
 // The scans on the page and which frame of which is on display, counted from 1.
 //
 // Events: "turned" when another frame is on display; "answered", with the network's answer for it as `detail`; "added"
-// when a frame of a scan has come, with the scan as `detail`; "removed".
+// when a frame of a scan has come, "complete" when the last has, "kept" when one was kept, with the scan as `detail`; "removed"
+// when a scan is gone.
 
 export const desk = Object.assign(new EventTarget(), { scans: [], current: null, number: 1 });
 

@@ -103,6 +103,7 @@ export async function copy() {
   const pen = canvas.getContext("2d");
   pen.drawImage(picture, 0, 0);
   if (part("contours").checked) {
+    pen.drawImage(part("mask"), 0, 0);
     pen.strokeStyle = getComputedStyle(part("outline")).stroke;
     pen.lineWidth = Math.max(1, Math.round(Math.max(canvas.width, canvas.height) / 300));
     pen.stroke(new Path2D(part("outline").getAttribute("d")));

@@ -37,6 +37,7 @@ async function send(file) {
       if (scan.length > 1) announce(`${scan.name}: frame ${scan.frames.length} of ${scan.length}`);
     }
   }
+  if (scan?.frames.length) tell("complete", scan);
   announce("");
 }
 

@@ -1,6 +1,6 @@
 // The list of scans: what the network says of each, at the fitted threshold, in an order to choose.
 
-import { desk, show } from "./desk.js";
+import { desk, show, tell } from "./desk.js";
 import { count, part, percent } from "./parts.js";
 
 // By what scans can be sorted: a number for each frame, the lowest first; the frame that comes first stands for its scan.
@@ -27,9 +27,8 @@ function sort() {
 desk.addEventListener("added", ({ detail: scan }) => {
   if (!scan.item) list(scan);
   describe(scan);
-  // A clip finds its place when it is whole.
-  if (part("order").selectedIndex && scan.frames.length === scan.length) sort();
 });
+desk.addEventListener("complete", () => { if (part("order").selectedIndex) sort(); });
 
 function list(scan) {
   scan.item = document.createElement("li");
@@ -42,8 +41,12 @@ function list(scan) {
   part("sorting").hidden = false;
 }
 
-export function describe(scan) {
-  scan.summary.textContent = summary(scan);
+desk.addEventListener("kept", ({ detail: scan }) => describe(scan));
+
+function describe(scan) {
+  const kept = scan.frames.filter((frame) => frame.kept);
+  const verdict = scan.frames.length > 1 ? `${kept.length} of ${scan.frames.length} kept` : kept[0] && `${kept[0].kept.verdict} as ${kept[0].kept.class}`;
+  scan.summary.textContent = [kept.length && `✓ ${verdict}`, summary(scan)].filter(Boolean).join(" · ");
 }
 
 // What the network says of a scan, in a line: that of a clip is the mean of its frames.
@@ -57,8 +60,15 @@ function summary({ frames }) {
 
 desk.addEventListener("turned", () => {
   for (const scan of desk.scans) scan.button.toggleAttribute("aria-current", scan === desk.current);
-  desk.current?.button.scrollIntoView({ block: "nearest" });
+  if (desk.current) bringIntoList(desk.current.item);
 });
+
+// Scrolls the list alone: the picture stays where it is.
+function bringIntoList(item) {
+  const list = part("scans");
+  const lowest = item.offsetTop + item.offsetHeight - list.clientHeight;
+  list.scrollTop = Math.min(item.offsetTop, Math.max(lowest, list.scrollTop));
+}
 
 // Shows the scan so many places further down.
 export function change(step) {
@@ -73,5 +83,6 @@ export async function remove() {
   item.remove();
   desk.scans.splice(place, 1);
   part("sorting").hidden = !desk.scans.length;
+  tell("removed");
   show(desk.scans[Math.min(place, desk.scans.length - 1)] ?? null, 1);
 }

@@ -3,6 +3,7 @@
 import { desk, show } from "./desk.js";
 import { copy, set, setAsFitted, step } from "./findings.js";
 import { sample, take } from "./inbox.js";
+import { bind } from "./keys.js";
 import { change, remove } from "./list.js";
 import { part } from "./parts.js";
 
@@ -17,7 +18,7 @@ part("earlier").onclick = () => page(-1);
 part("later").onclick = () => page(1);
 part("threshold").oninput = () => set(part("threshold").value, WAIT);
 part("fitted").onclick = setAsFitted;
-part("contours").onchange = () => part("drawing").toggleAttribute("hidden", !part("contours").checked);
+part("contours").onchange = () => part("stage").classList.toggle("bare", !part("contours").checked);
 part("copy").onclick = copy;
 part("remove").onclick = remove;
 part("sample").onclick = sample;
@@ -33,7 +34,7 @@ for (const kind of ["dragover", "dragleave", "drop"]) {
   });
 }
 
-const KEYS = {
+bind({
   ArrowLeft: () => page(-1),
   ArrowRight: () => page(1),
   ArrowUp: () => change(-1),
@@ -43,12 +44,7 @@ const KEYS = {
   0: setAsFitted,
   h: () => part("contours").click(),
   c: copy,
-};
-
-document.addEventListener("keydown", (event) => {
-  // Sliders and lists have keys of their own.
-  if (event.target.matches("input[type=range], select") || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (!desk.current || !KEYS[event.key]) return;
-  event.preventDefault();
-  KEYS[event.key]();
 });
+
+// With --save alone.
+if (part("tools")) await import("./keeping.js");
