@@ -19,14 +19,13 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
 
 import cv2
 import numpy as np
 import pytest
-import uvicorn
 from conftest import ROOT, run
 from onnx_network import write_dark_network
+from page_client import Reply, drop, get, serve_desk
 from PIL import Image
 from scan_files import PLANTED, clip_bytes, dicom_bytes, picture_bytes, regions, saved, scan_image, with_a_patient
 from selenium.webdriver import ActionChains, Chrome
@@ -35,7 +34,6 @@ from selenium.webdriver.common.keys import Keys
 from selenium.webdriver.support.ui import WebDriverWait
 
 from breast_ultrasound import PRETRAINED, open_network, segment
-from breast_ultrasound.commands.page.command import application
 from breast_ultrasound.commands.page.desk import Desk, OutdatedError
 from breast_ultrasound.commands.page.guard import ADDRESS
 from breast_ultrasound.commands.page.holding import HeldFrame, Limits, Upload
@@ -66,27 +64,6 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[int, int
 @pytest.fixture(scope="module")
 def port(process: tuple[int, int]) -> int:
     return process[0]
-
-
-class Reply:
-    """The page's reply to a request."""
-
-    def __init__(self, port: int, method: str, path: str, body: bytes = b"", **headers: str) -> None:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
-        connection.request(method, path, body or None, headers)
-        response = connection.getresponse()
-        self.status, self.headers, self.body = response.status, response.headers, response.read()
-        connection.close()
-
-
-def get(port: int, path: str, **headers: str) -> Reply:
-    return Reply(port, "GET", path, b"", **headers)
-
-
-def drop(port: int, name: str, content: bytes) -> list[dict[str, Any]]:
-    reply = Reply(port, "POST", f"/scans?name={quote(name)}", content)
-    assert reply.status == 200, reply.body
-    return [json.loads(line) for line in reply.body.splitlines()]
 
 
 def decoded(content: bytes) -> np.ndarray:
@@ -303,14 +280,8 @@ def test_of_questions_about_a_frame_only_the_newest_that_is_awaited_is_answered(
 def impatient(tmp_path: Path) -> Iterator[tuple[Desk, int]]:
     """A desk with its page in this process, which waits half a second for what is on its way, and the page's port."""
     desk = desk_with(tmp_path, idle=0.5)
-    listening = socket.create_server((ADDRESS, 0))
-    number = listening.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(application(desk, number), log_level="critical"))
-    thread = threading.Thread(target=server.run, args=([listening],))
-    thread.start()
-    yield desk, number
-    server.should_exit = True
-    thread.join(10)
+    with serve_desk(desk) as port:
+        yield desk, port
 
 
 def test_a_half_sent_file_is_given_up(impatient: tuple[Desk, int]) -> None:
@@ -460,6 +431,23 @@ def wait(page: Chrome, condition: str) -> Any:
     return WebDriverWait(page, 30).until(lambda driver: driver.execute_script(f"return {condition}"))
 
 
+def wait_for_list(page: Chrome, *endings: str) -> None:
+    """Wait until the list of scans ends with lines that end so."""
+    lines = "[...document.querySelectorAll('#scans span')].map((line) => line.textContent)"
+    wait(
+        page,
+        f"((lines) => lines.length && {json.dumps(endings)}.every((each, at) => lines[at]?.includes(each)))({lines})",
+    )
+
+
+LISTED = ("1 lesion", "1 lesion", "5 of 5 frames")
+
+
+def show(page: Chrome, name: str) -> None:
+    page.find_element(By.XPATH, f"//ul[@id='scans']//button[contains(., '{name}')]").click()
+    wait(page, f"document.getElementById('name').textContent === '{name}'")
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> list[Path]:
     contents = {
@@ -474,7 +462,9 @@ def files(tmp_path: Path) -> list[Path]:
 
 def test_scans_are_chosen_looked_at_and_paged_by_keyboard(page: Chrome, files: list[Path]) -> None:
     choose(page, *files)
-    wait(page, "current?.name === 'loop.mp4' && current.frames.length === 5")
+    wait_for_list(page, *LISTED)
+    assert text(page, "name") == "still.png"
+    show(page, "loop.mp4")
     wait(page, "document.querySelectorAll('#lesions tr').length === 1")
     assert text(page, "frame-value") == "1 of 5"
     assert wait(page, "document.getElementById('outline').getAttribute('d').startsWith('M')")
@@ -509,7 +499,7 @@ def test_the_threshold_is_moved_and_set_back(page: Chrome, files: list[Path]) ->
 
 def test_the_list_says_what_was_found_in_each_scan(page: Chrome, files: list[Path]) -> None:
     choose(page, files[0], files[2])
-    wait(page, "current?.name === 'loop.mp4' && current.frames.length === 5")
+    wait_for_list(page, *LISTED[1:])
     still, clip = (item.text.split("\n") for item in page.find_elements(By.CSS_SELECTOR, "#scans button"))
     assert still[0] == "still.png"
     assert re.fullmatch(r"benign 70% · 1 lesion · predicted Dice 0\.\d\d", still[1])
@@ -533,7 +523,7 @@ def test_a_slider_that_is_dragged_asks_once(page: Chrome, files: list[Path], por
 
 def test_a_synthetic_scan_is_a_click_away(page: Chrome) -> None:
     page.find_element(By.ID, "sample").click()
-    wait(page, "current?.name === 'synthetic-phantom.jpg'")
+    wait(page, "document.getElementById('name').textContent === 'synthetic-phantom.jpg'")
     assert "Drawn by this project's phantom; no patient." in text(page, "inbox")
 
 
@@ -542,6 +532,8 @@ def test_masks_among_scans_and_notes_are_named_on_the_page(page: Chrome, tmp_pat
     mask.write_bytes(picture_bytes(scan_image()))
     two.write_bytes(dicom_bytes([scan_image()], SequenceOfUltrasoundRegions=regions((0, 0, 39, 59), (45, 0, 89, 59))))
     choose(page, files[0], mask, two)
+    wait_for_list(page, "1 lesion", "predicted Dice")
+    show(page, "two.dcm")
     wait(page, "document.getElementById('notes').textContent.includes('2 regions side by side')")
     assert text(page, "masks") == "Left out, since they are masks and no scans: still_mask.png."
     assert len(page.find_elements(By.CSS_SELECTOR, "#scans button")) == 2
@@ -554,12 +546,12 @@ def test_the_box_for_other_modalities_takes_them(page: Chrome, tmp_path: Path) -
     wait(page, "document.getElementById('errors').textContent.includes('Tick “other modalities”')")
     page.find_element(By.ID, "any-modality").click()
     choose(page, ct)
-    wait(page, "current?.name === 'ct.dcm'")
+    wait(page, "document.getElementById('name').textContent === 'ct.dcm'")
 
 
 def test_scans_are_forgotten_when_the_page_is_left(page: Chrome, files: list[Path], port: int) -> None:
     choose(page, files[0])
-    key = wait(page, "current?.key")
+    key = wait(page, "document.getElementById('desk').dataset.drawn").split()[0]
     page.get("about:blank")
     deadline = time.monotonic() + 10
     while get(port, f"/scans/{key}/1.png").status != 404:
@@ -573,7 +565,7 @@ def test_names_with_html_are_text(page: Chrome, tmp_path: Path) -> None:
     (tmp_path / f"{name}_mask.png").write_bytes(picture_bytes(scan_image()))
     (tmp_path / f"{name}.dcm").write_bytes(b"damaged")
     choose(page, *(tmp_path / f"{name}{ending}" for ending in ("", "_mask.png", ".dcm")))
-    wait(page, "document.getElementById('errors').textContent && current")
+    wait(page, "document.getElementById('errors').textContent && document.getElementById('name').textContent")
     for element in ("name", "scans", "masks", "errors"):
         assert "<img src=x onerror=alert(1)>&amp;.png" in text(page, element)
     assert page.find_elements(By.CSS_SELECTOR, "img:not(#picture)") == []
@@ -590,7 +582,8 @@ def test_a_tool_finds_no_barrier(page: Chrome, files: list[Path], tmp_path: Path
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(b"damaged")
     choose(page, *files, damaged)
-    wait(page, "document.getElementById('errors').textContent && current.name === 'loop.mp4'")
+    wait(page, "document.getElementById('errors').textContent")
+    show(page, "loop.mp4")
     page.execute_script((Path(axe.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
     violations = page.execute_async_script("axe.run().then((result) => arguments[0](result.violations))")
     assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []

@@ -5,10 +5,11 @@ import secrets
 import threading
 import weakref
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from breast_ultrasound.commands.page.case_folder import CaseFolder
 from breast_ultrasound.commands.page.holding import (
     HeldFrame,
     HeldScan,
@@ -44,11 +45,15 @@ class NamedFrame:
 
 
 class Desk:
-    """The scans on the page by their keys, which nobody can guess; several threads may use it at once."""
+    """The scans on the page by their keys, which nobody can guess; several threads may use it at once.
 
-    def __init__(self, network: ExportedNetwork, limits: Limits) -> None:
+    `cases` are what was kept of scans, None where nothing is to be kept.
+    """
+
+    def __init__(self, network: ExportedNetwork, limits: Limits, cases: CaseFolder | None = None) -> None:
         self.network = network
         self.limits = limits
+        self.cases = cases
         self._scans: dict[str, HeldScan] = {}
         self._uploads: weakref.WeakSet[Upload] = weakref.WeakSet()
         self._newest: dict[tuple[str, int], object] = {}
@@ -129,7 +134,10 @@ class Desk:
             "width": width,
             "classes": segmented.class_probabilities,
             "lesions": len(segmented.lesions),
+            "image_probability": segmented.image_probability,
             "predicted_dice": segmented.predicted_dice,
+            "region": asdict(held.frame.region),
+            "kept": self.cases.verdict(held.pixels) if self.cases else None,
         }
 
     def remove(self, key: str) -> None:
@@ -137,9 +145,13 @@ class Desk:
         self._scans.pop(key, None)
         give_memory_back()
 
+    def scan(self, key: str) -> HeldScan:
+        """Return a scan; KeyError if it is missing."""
+        return self._scans[key]
+
     def frame(self, key: str, number: int) -> HeldFrame:
         """Return a frame of a scan, counted from 1; KeyError if it is missing."""
-        frames = self._scans[key].frames
+        frames = self.scan(key).frames
         if not 1 <= number <= len(frames):
             raise KeyError(number)
         return frames[number - 1]

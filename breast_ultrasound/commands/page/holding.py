@@ -10,6 +10,7 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
+from breast_ultrasound.cases.images import pixel_digest
 from breast_ultrasound.inference.output import Output
 from breast_ultrasound.pages.overlay import encode
 from breast_ultrasound.pipeline.arrays import Grey
@@ -48,11 +49,15 @@ class Upload:
 
 @dataclass(frozen=True)
 class HeldFrame:
-    """A frame and the network's output for it: the pixels as PNG in `picture`, and `frame` without them."""
+    """A frame and the network's output for it: the pixels as PNG in `picture`, and `frame` without them.
+
+    `pixels` is the digest of those that show tissue.
+    """
 
     picture: bytes
     frame: Frame
     output: Output
+    pixels: str
 
     @property
     def weight(self) -> int:
@@ -72,7 +77,7 @@ class HeldScan:
 def hold(frame: Frame, output: Output) -> HeldFrame:
     """Return a segmented frame as small as it can be held."""
     without_pixels = replace(frame, whole=np.broadcast_to(np.uint8(0), frame.whole.shape))
-    return HeldFrame(encode(frame.whole, ".png"), without_pixels, output)
+    return HeldFrame(encode(frame.whole, ".png"), without_pixels, output, pixel_digest(frame.image))
 
 
 def give_memory_back() -> None:
