@@ -229,7 +229,7 @@ def test_an_image_without_a_fold_in_its_table_is_named() -> None:
 @pytest.mark.parametrize(
     ("chosen", "message"),
     [
-        ({"validation": False}, r"validation: false needs all folds, run: \[0, 1, 2\].*run is \[0, 1\]"),
+        ({"validation": False, "run": [0]}, r"validation: false needs two folds at least.*run is \[0\]"),
         ({"folds": 2}, "folds: of 2 one tests, one validates and none trains"),
     ],
 )

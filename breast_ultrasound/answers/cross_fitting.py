@@ -115,6 +115,8 @@ def networks_to_fit_on(run: Sequence[int], folds: pd.DataFrame) -> dict[int, lis
     [0, 2, 3, 4]
     >>> networks_to_fit_on([0, 1, 2, 3, 4], folds.assign(validation=-1))[2]
     [0, 1, 3, 4]
+    >>> networks_to_fit_on([0, 1], folds.assign(validation=-1))
+    {0: [1], 1: [0]}
     """
     subset = fitting_subset(folds)
     fitted = {network: set(folds["fold"][subsets(folds, network) == subset]) for network in run}
