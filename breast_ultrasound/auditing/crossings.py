@@ -24,10 +24,11 @@ def find_crossings(table: pd.DataFrame) -> Crossings:
     >>> find_crossings(table)
     {'near-duplicates': [['a', 'b']], 'sweeps': [], 'patients': []}
     """
-    return {
-        name: [rows["id"].tolist() for _, rows in table.groupby(joined) if rows["fold"].nunique() > 1]
-        for name, joined in _joined(table).items()
-    }
+    crossings = {}
+    for name, joined in _joined(table).items():
+        parted = table[table.groupby(joined)["fold"].transform("nunique") > 1]
+        crossings[name] = [rows["id"].tolist() for _, rows in parted.groupby(joined)]
+    return crossings
 
 
 def reasons(table: pd.DataFrame) -> list[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -135,6 +136,61 @@ def test_tables_of_different_images_are_refused(folds: FoldsCommand) -> None:
     read_table(GROUPS).iloc[1:].to_csv(GROUPS, index=False)
     with pytest.raises(SystemExit, match="hold different images"):
         folds("--format", "csv", "out.csv")
+
+
+def write_split(*names: str) -> None:
+    """Write a split that trains on the first image and tests on the others."""
+    rows = [f"{name},{'test' if place else 'train'}\n" for place, name in enumerate(names)]
+    Path("split.csv").write_text("".join(["image,split\n", *rows]), encoding="utf-8")
+
+
+@pytest.mark.parametrize(("name", "file"), [("csv", ""), ("nnunet", "splits_final.json"), ("monai", "datalist.json")])
+def test_what_is_handed_out_passes_the_check(
+    name: str, file: str, folds: FoldsCommand, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = "own.csv" if name == "csv" else "Dataset007_Own"
+    folds("--format", name, out)
+    folds("--check", str(Path(out) / file))
+    assert "near-duplicates in several parts: 0" in capsys.readouterr().out
+
+
+def test_a_split_that_parts_something_ends_with_exit_code_1(folds: FoldsCommand) -> None:
+    write_split("benign (1)", "benign (2).png")
+    with pytest.raises(SystemExit) as end:
+        folds("--check", "split.csv")
+    assert end.value.code == 1
+
+
+def test_images_in_folders_are_matched_by_their_pixels(folds: FoldsCommand, capsys: pytest.CaptureFixture[str]) -> None:
+    for part, case_id in (("train", "benign (1)"), ("test", "benign (2)")):
+        Path(part).mkdir()
+        colour = cv2.imread(str(RAW / "benign" / f"{case_id}.png"), cv2.IMREAD_COLOR)
+        assert colour is not None
+        assert cv2.imwrite(f"{part}/{part}.bmp", colour)
+    folds("--format", "csv", "folds.csv")
+    Path("split").mkdir()
+    for part in ("train", "test"):
+        Path(part).rename(Path("split") / part)
+    for audit in ((), ("--audit", "folds.csv")):
+        with pytest.raises(SystemExit):
+            folds("--check", "split", *audit)
+        assert "  benign (1) (train); benign (2) (test)" in capsys.readouterr().out
+
+
+def test_the_page_shows_what_is_parted_side_by_side(folds: FoldsCommand) -> None:
+    write_split("benign (3)", "benign (4)", "normal (1)")
+    with pytest.raises(SystemExit):
+        folds("--check", "split.csv", "--html", "page.html")
+    page = Path("page.html").read_text(encoding="utf-8")
+    assert re.findall('alt="(.*?)"', page) == ["benign (3)", "benign (4)"]
+    assert "Sweeps in several parts: 1" in page
+
+
+def test_a_page_without_pictures_says_how_to_have_them(folds: FoldsCommand) -> None:
+    write_split("benign (1)", "benign (2)")
+    (RAW / "cases.csv").unlink()
+    with pytest.raises(SystemExit, match="lacks the pictures of 2 images, such as benign"):
+        folds("--check", "split.csv", "--html", "page.html")
 
 
 # The folds of BUSI that the documentation holds.

@@ -1,3 +1,3 @@
-"""`folds`: the folds of the data that is checked out for other software, and other people's splits against its audit.
-The command line, the table of folds, the formats that it is written in, and the check.
+"""`folds`: the folds that are checked out, for other software, and somebody's split against the audit.
+The command line; the table of folds and the formats it is written in; how a split is read and matched, and its check.
 """

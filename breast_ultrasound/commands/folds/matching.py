@@ -1,0 +1,46 @@
+"""Which image of an audit is meant: by its pixels, its id, or the name of its file in the release."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from pathlib import PurePosixPath
+
+import pandas as pd
+
+from breast_ultrasound.cases.names import normalise
+from breast_ultrasound.cases.pictures import SUFFIXES
+
+
+def match_pixels(digests: Sequence[str], audit: pd.DataFrame) -> list[str | None]:
+    """Return the id of the image that has each hash; of equal images the first, since they are of one frame.
+
+    `audit` has the column sha256.
+    """
+    id_of = dict(zip(reversed(audit["sha256"].tolist()), reversed(audit["id"].tolist()), strict=True))
+    return [id_of.get(digest) for digest in digests]
+
+
+def match_names(names: Sequence[str], audit: pd.DataFrame) -> list[str | None]:
+    """Return the id of the image that each name means: an id, or a path whose file is named by id or as released.
+
+    >>> audit = pd.DataFrame({"id": ["benign (1)", "bus-bra bus_0001-l"], "source": ["busi", "bus-bra"]})
+    >>> match_names(["benign (1)", "Images/bus_0001-l.png", "imagesTr/benign (1)_0000.png", "x.png"], audit)
+    ['benign (1)', 'bus-bra bus_0001-l', 'benign (1)', None]
+    """
+    id_of = _ids_by_name(audit)
+    return [next((id_of[each] for each in _meanings(name) if each in id_of), None) for name in names]
+
+
+def _ids_by_name(audit: pd.DataFrame) -> Mapping[str, str]:
+    """Return ids by themselves and by the name in their release, where that is the name of a single image."""
+    ids = audit["id"].tolist()
+    released = [case_id.removeprefix(f"{source} ") for case_id, source in zip(ids, audit["source"], strict=True)]
+    counts = Counter(released)
+    by_release = {name: case_id for name, case_id in zip(released, ids, strict=True) if counts[name] == 1}
+    return by_release | {case_id: case_id for case_id in ids}
+
+
+def _meanings(name: str) -> list[str]:
+    path: PurePosixPath = normalise(name)
+    stem = path.stem if path.suffix.lower() in SUFFIXES else path.name
+    # nnU-Net puts the number of the channel behind the names of files.
+    return [str(path), stem, stem.removesuffix("_0000")]
