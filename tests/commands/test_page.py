@@ -26,12 +26,12 @@ import pytest
 from conftest import ROOT, run
 from onnx_network import write_dark_network
 from page_client import Reply, drop, get, serve_desk
+from page_in_browser import choose, text, wait, wait_for_list
 from PIL import Image
 from scan_files import PLANTED, clip_bytes, dicom_bytes, picture_bytes, regions, saved, scan_image, with_a_patient
 from selenium.webdriver import ActionChains, Chrome
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
-from selenium.webdriver.support.ui import WebDriverWait
 
 from breast_ultrasound import PRETRAINED, open_network, segment
 from breast_ultrasound.commands.page.desk import Desk, OutdatedError
@@ -417,27 +417,6 @@ def test_nothing_about_the_patient_leaves_by_the_page(port: int) -> None:
 def page(browser: Chrome, port: int) -> Chrome:
     browser.get(f"http://127.0.0.1:{port}/")
     return browser
-
-
-def choose(page: Chrome, *files: Path) -> None:
-    page.find_element(By.ID, "files").send_keys("\n".join(map(str, files)))
-
-
-def text(page: Chrome, element: str) -> str:
-    return page.find_element(By.ID, element).text
-
-
-def wait(page: Chrome, condition: str) -> Any:
-    return WebDriverWait(page, 30).until(lambda driver: driver.execute_script(f"return {condition}"))
-
-
-def wait_for_list(page: Chrome, *endings: str) -> None:
-    """Wait until the list of scans ends with lines that end so."""
-    lines = "[...document.querySelectorAll('#scans span')].map((line) => line.textContent)"
-    wait(
-        page,
-        f"((lines) => lines.length && {json.dumps(endings)}.every((each, at) => lines[at]?.includes(each)))({lines})",
-    )
 
 
 LISTED = ("1 lesion", "1 lesion", "5 of 5 frames")

@@ -59,7 +59,7 @@ export function choose(name) {
   tool = name;
   dropPolygon();
   part("view").dataset.tool = name;
-  for (const button of document.querySelectorAll("[data-tool]")) button.ariaPressed = String(button.dataset.tool === name);
+  for (const button of document.querySelectorAll("button[data-tool]")) button.ariaPressed = String(button.dataset.tool === name);
 }
 
 export function resize(factor) {
@@ -178,7 +178,7 @@ view.addEventListener("wheel", (event) => {
   else zoom(factor, positionOf(event));
 }, { passive: false });
 
-for (const button of document.querySelectorAll("[data-tool]")) button.onclick = () => choose(button.dataset.tool);
+for (const button of document.querySelectorAll("button[data-tool]")) button.onclick = () => choose(button.dataset.tool);
 part("size").oninput = showSize;
 choose(tool);
 showSize();
