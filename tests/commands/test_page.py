@@ -177,6 +177,16 @@ def test_each_frame_comes_with_its_findings_as_fitted(port: int) -> None:
     assert 0 < frame["predicted_dice"] <= 1
 
 
+@pytest.mark.parametrize(("distance", "is_unlike"), [(1.5, True), (0.5, False), (None, False)])
+def test_a_frame_that_lies_far_from_the_images_of_the_network_is_marked(
+    distance: float | None, is_unlike: bool, tmp_path: Path
+) -> None:
+    write_dark_network(tmp_path / "dark.onnx", distance)
+    with serve_desk(Desk(open_network(tmp_path / "dark.onnx"), Limits())) as port:
+        _, frame = drop(port, "a.png", picture_bytes(scan_image()))
+    assert (frame["feature_distance"], frame["is_unlike"]) == (distance, is_unlike)
+
+
 def test_a_mask_is_no_scan(port: int) -> None:
     mask = np.where(scan_image() < 100, 255, 0).astype(np.uint8)
     for name, image in (("benign (1)_mask_1.png", scan_image()), ("any.png", mask), ("any.bmp", mask // 255)):

@@ -15,6 +15,7 @@ import onnx
 import pytest
 from conftest import ROOT, Write, attempt
 from highdicom.seg import segread
+from onnx_network import write_dark_network
 from PIL import ExifTags, Image
 from pycocotools.coco import COCO
 from pydicom import dcmread
@@ -336,6 +337,25 @@ def test_the_network_of_the_run_is_taken_unless_it_is_trained_on_phantoms(
     pretrained.unlink()
     with pytest.raises(SystemExit, match="no such file"):
         run(monkeypatch, "scan.png", "--overwrite")
+
+
+@pytest.mark.parametrize(("distance", "lines"), [(1.5, 1), (0.5, 0), (None, 0)])
+def test_frames_that_lie_far_from_the_images_of_the_network_are_named(
+    distance: float | None,
+    lines: int,
+    checkout: Path,
+    write: Write,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    write("scan.png", scan_image())
+    write_dark_network(checkout / "far.onnx", distance)
+    run(monkeypatch, "scan.png", "--model", "far.onnx")
+    unlike = [line for line in capsys.readouterr().out.splitlines() if "1 of 1 frames are unlike" in line]
+    assert len(unlike) == lines
+    assert all(line.endswith(": scan.png") for line in unlike)
+    [row] = json.loads(Path("segmented/findings.json").read_text())
+    assert row["feature_distance"] == distance
 
 
 def of_phantoms(path: Path) -> None:

@@ -24,6 +24,7 @@ from breast_ultrasound.commands.segment.jobs import Job
 from breast_ultrasound.findings.segmented import Segmented
 from breast_ultrasound.findings.table import Row, finding_rows
 from breast_ultrasound.inference.exported import ExportedNetwork
+from breast_ultrasound.inference.output import FARTHEST
 from breast_ultrasound.inference.segmentation import compute_output, interpret
 from breast_ultrasound.pipeline.errors import UserError
 from breast_ultrasound.scans.reading import name_without_suffix, read_scan
@@ -136,6 +137,8 @@ class Desk:
             "lesions": len(segmented.lesions),
             "image_probability": segmented.image_probability,
             "predicted_dice": segmented.predicted_dice,
+            "feature_distance": segmented.feature_distance,
+            "is_unlike": (segmented.feature_distance or 0) > FARTHEST,
             "region": asdict(held.frame.region),
             "kept": self.cases.verdict(held.pixels) if self.cases else None,
         }

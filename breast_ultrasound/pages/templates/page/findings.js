@@ -32,7 +32,7 @@ function turn() {
 // Fills what needs no request.
 function update() {
   const { name, notes, length, frames } = desk.current;
-  const { classes } = frameOnDisplay();
+  const { classes, is_unlike: isUnlike } = frameOnDisplay();
   part("name").textContent = name;
   part("notes").textContent = notes.join(" ");
   part("paging").hidden = length < 2;
@@ -41,7 +41,8 @@ function update() {
   part("frame-value").value = `${desk.number} of ${frames.length}`;
   part("threshold-value").value = Number(threshold()).toFixed(2);
   const shares = Object.entries(classes).map(([name, share]) => `${name} ${percent(share)}`).join(", ");
-  part("caption").textContent = shares ? `Class by the network: ${shares}` : "";
+  const doubt = isUnlike && "This image is unlike those that the network was tested on: doubt its mask and class.";
+  part("caption").textContent = [shares && `Class by the network: ${shares}.`, doubt].filter(Boolean).join(" ");
   const query = new URLSearchParams([...desk.scans.map((scan) => ["key", scan.key]), ["threshold", threshold()]]);
   for (const link of document.querySelectorAll("#downloads a")) link.href = `/${link.dataset.what}?${query}`;
 }

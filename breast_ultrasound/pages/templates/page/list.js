@@ -9,6 +9,7 @@ const ORDERS = {
   "low predicted Dice": (frame) => frame.predicted_dice,
   "doubtful class": (frame) => -entropy(Object.values(frame.classes)),
   "doubtful whether there is a lesion": (frame) => Math.abs(frame.image_probability - 0.5),
+  "unlike the network's images": (frame) => -frame.feature_distance,
 };
 
 const entropy = (shares) => -shares.reduce((sum, share) => sum + (share && share * Math.log(share)), 0);
@@ -55,7 +56,8 @@ function summary({ frames }) {
   const [share, name] = classes.sort(([one], [other]) => other - one)[0] ?? [];
   const of = frames.length > 1 ? `lesion on ${frames.filter((each) => each.lesions).length} of ${frames.length} frames` : count(frames[0].lesions, "lesion");
   const dice = `predicted Dice ${mean(frames.map((each) => each.predicted_dice)).toFixed(2)}`;
-  return [name && `${name} ${percent(share)}`, of, dice].filter(Boolean).join(" · ");
+  const unlike = frames.some((each) => each.is_unlike) && "unlike the network's images";
+  return [name && `${name} ${percent(share)}`, of, dice, unlike].filter(Boolean).join(" · ");
 }
 
 desk.addEventListener("turned", () => {
