@@ -62,9 +62,14 @@ class Params(Section):
 def assign_folds(table: pd.DataFrame, split: Split, seed: int) -> pd.Series:
     """Return the fold of each image, 0 to split.folds - 1; `table` has rows of groups.csv.
 
-    Sources and the folds of tables are numbered in their order. UserError where there are more or fewer than
-    split.folds, where an image has no fold in its table, and as `divide` has it.
+    Sources and the folds of tables are numbered in their order. UserError where there is no image, where there are more
+    or fewer than split.folds, where an image has no fold in its table, and as `divide` has it.
     """
+    if table.empty:
+        raise UserError(
+            f"the audit dropped every image; the column dropped of {GROUPS} says why. File each frame under one class, "
+            "or set audit.conflicts to keep."
+        )
     if split.by == "group":
         return divide_sources(table, split.folds, seed)
     names, numbers = np.unique(table["source"] if split.by == "source" else named_folds(table), return_inverse=True)

@@ -1,6 +1,7 @@
 """What several tests build on: a small release on disk, and a clone of this repository with a tiny run in it."""
 
 import ast
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -171,6 +172,18 @@ def browser() -> Iterator[Chrome]:
     started.set_window_size(1200, 900)
     yield started
     started.quit()
+
+
+def barriers(page: Chrome, scheme: str) -> list[tuple[str, list[str]]]:
+    """What makes a page hard to use for some people, as axe names it, in a light or dark scheme of colours."""
+    axe = importlib.util.find_spec("axe_core_python")
+    if not axe or not axe.origin:
+        pytest.skip("axe-core-python is missing: it comes with the group dev")
+    colours = {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
+    page.execute_cdp_cmd("Emulation.setEmulatedMedia", colours)
+    page.execute_script((Path(axe.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
+    violations = page.execute_async_script("axe.run().then((result) => arguments[0](result.violations))")
+    return [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations]
 
 
 # Git asks who commits, which a fresh machine doesn't know.

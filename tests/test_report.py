@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
-from conftest import MadeOnce, dvc, run
+from conftest import MadeOnce, barriers, dvc, run
 from selenium.webdriver import Chrome, Keys
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -118,6 +118,11 @@ def test_it_loads_every_test_image_without_an_error_or_a_network(page: Chrome, t
         == 0
     )
     assert not re.search(r"(src|href)=\"?https?:", page.page_source)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_tool_finds_no_barrier(small_page: Chrome, scheme: str) -> None:
+    assert barriers(small_page, scheme) == []
 
 
 def test_every_picture_has_alt_text_and_loads(page: Chrome) -> None:

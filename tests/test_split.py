@@ -179,6 +179,12 @@ def test_an_image_that_the_audit_dropped_has_no_part_in_any_run() -> None:
 
 
 @pytest.mark.parametrize("by", ["group", "source", "table"])
+def test_images_that_the_audit_dropped_one_and_all_are_refused(by: str) -> None:
+    with pytest.raises(UserError, match=r"the audit dropped every image; the column dropped of data.groups\.csv"):
+        assigned(of_three_sources()[:0], split(by=by))
+
+
+@pytest.mark.parametrize("by", ["group", "source", "table"])
 def test_without_validation_all_other_folds_train_and_post_processing_is_fitted_on_test_images(by: str) -> None:
     folds = assigned(of_three_sources(), split(by=by, validation=False))
     assert fitting_subset(folds) == "test"

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import re
 from collections.abc import Sequence
 
 import matplotlib as mpl
@@ -113,9 +114,12 @@ def _draw(title: str, x: str, y: str) -> tuple[Figure, Axes]:
 
 def _svg(figure: Figure) -> str:
     buffer = io.StringIO()
-    with mpl.rc_context({"svg.hashsalt": "charts", "svg.fonttype": "none"}):
+    # A page holds several charts, whose ids differ by the salt.
+    with mpl.rc_context({"svg.hashsalt": figure.axes[0].get_title(), "svg.fonttype": "none"}):
         figure.savefig(buffer, format="svg", transparent=True, metadata={"Date": None})
     text = buffer.getvalue()
+    # But groups are numbered from 1 in each.
+    text = re.sub(r'<g id="[^"]*">', "<g>", text)
     return text[text.index("<svg") :].replace(_INK, "currentColor")
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 import pytest
-from conftest import MadeOnce, attempt, commit, dvc, run
+from conftest import MadeOnce, attempt, barriers, commit, dvc, run
 from selenium.webdriver import Chrome
 from selenium.webdriver.common.by import By
 
@@ -84,6 +84,7 @@ def test_the_page_shows_both_contours_of_each_image(with_experiment: Path, tmp_p
     run(with_experiment, *COMPARE, "HEAD", "other", "--images", "2", "--html", str(tmp_path / "page.html"))
     browser.get((tmp_path / "page.html").as_uri())
     assert browser.get_log("browser") == []
+    assert barriers(browser, "light") == []
     pairs = browser.find_elements(By.CSS_SELECTOR, ".pair")
     assert pairs
     for pair in pairs:

@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import http.client
-import importlib.util
 import io
 import json
 import os
@@ -23,7 +22,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
-from conftest import ROOT, run
+from conftest import ROOT, barriers, run
 from onnx_network import write_dark_network
 from page_client import Reply, drop, get, serve_desk
 from page_in_browser import choose, text, wait, wait_for_list
@@ -562,20 +561,12 @@ def test_names_with_html_are_text(page: Chrome, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_tool_finds_no_barrier(page: Chrome, files: list[Path], tmp_path: Path, scheme: str) -> None:
-    axe = importlib.util.find_spec("axe_core_python")
-    if not axe or not axe.origin:
-        pytest.skip("axe-core-python is missing: it comes with the group dev")
-    page.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    )
     damaged = tmp_path / "damaged.png"
     damaged.write_bytes(b"damaged")
     choose(page, *files, damaged)
     wait(page, "document.getElementById('errors').textContent")
     show(page, "loop.mp4")
-    page.execute_script((Path(axe.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
-    violations = page.execute_async_script("axe.run().then((result) => arguments[0](result.violations))")
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []
+    assert barriers(page, scheme) == []
 
 
 def test_the_picture_is_copied_with_its_contour(page: Chrome, files: list[Path], port: int) -> None:

@@ -1,7 +1,6 @@
 """Masks corrected on the page by real pointers and keys, in Chromium."""
 
 import csv
-import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,7 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from conftest import barriers
 from page_client import Served, serve
 from page_in_browser import choose, text, wait, wait_for_list
 from scan_files import clip_bytes, picture_bytes
@@ -317,17 +317,9 @@ def test_operations_on_masks_are_those_of_opencv_and_stay_within_bounds(operate:
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_tool_finds_no_barrier(page: Chrome, tmp_path: Path, scheme: str) -> None:
-    axe = importlib.util.find_spec("axe_core_python")
-    if not axe or not axe.origin:
-        pytest.skip("axe-core-python is missing: it comes with the group dev")
-    page.execute_cdp_cmd(
-        "Emulation.setEmulatedMedia", {"features": [{"name": "prefers-color-scheme", "value": scheme}]}
-    )
     open_scans(page, tmp_path, scan())
     press(page, "b")
-    page.execute_script((Path(axe.origin).parent / "axe.min.js").read_text(encoding="utf-8"))
-    violations = page.execute_async_script("axe.run().then((result) => arguments[0](result.violations))")
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in violations] == []
+    assert barriers(page, scheme) == []
 
 
 def test_it_fits_a_phone(page: Chrome, tmp_path: Path) -> None:
