@@ -142,7 +142,7 @@ def check(words: list[str]) -> None:
         check_dvc(arguments)
     elif program == "recipe":
         check_recipe(arguments)
-    elif program == "python":
+    elif program in ("python", "--script"):
         check_python(arguments)
     elif program in PROJECT["scripts"]:
         check_options(arguments, help_text(str(Path(sys.executable).parent / program)))
