@@ -1,9 +1,9 @@
 """Masks corrected on the page by real pointers and keys, in Chromium."""
 
 import csv
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
@@ -17,8 +17,12 @@ from selenium.webdriver.common.actions.wheel_input import ScrollOrigin
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from breast_ultrasound.commands.page import desk
 from breast_ultrasound.commands.page.edges import edges_of
+from breast_ultrasound.inference.exported import ExportedNetwork
+from breast_ultrasound.inference.output import Output
 from breast_ultrasound.pipeline.arrays import Mask
+from breast_ultrasound.scans.scan import Frame
 
 HEIGHT, WIDTH = 300, 400
 
@@ -101,6 +105,26 @@ def test_a_key_accepts_the_mask_as_it_is_and_shows_the_next(page: Chrome, served
     assert mask.any()
     assert text(page, "kept-count") == "1 of 2 images kept"
     assert "✓ accepted as benign" in text(page, "scans")
+
+
+def test_where_all_are_kept_the_next_to_come_is_shown(
+    page: Chrome, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    go_on = threading.Event()
+    compute = desk.compute_output
+
+    def second_late(frame: Frame, network: ExportedNetwork) -> Output:
+        assert frame.whole[0, 0] == 180 or go_on.wait(30)
+        return compute(frame, network)
+
+    monkeypatch.setattr(desk, "compute_output", second_late)
+    for name, brightness in (("a.png", 180), ("b.png", 181)):
+        (tmp_path / name).write_bytes(picture_bytes(scan(brightness)))
+    choose(page, tmp_path / "a.png", tmp_path / "b.png")
+    wait_for_mask(page)
+    accept(page)
+    go_on.set()
+    wait(page, "document.getElementById('name').textContent === 'b.png'")
 
 
 def test_brush_and_eraser_change_the_mask_where_the_pointer_went(page: Chrome, served: Served, tmp_path: Path) -> None:
@@ -278,17 +302,14 @@ OPERATIONS = """
 
 
 @pytest.fixture
-def operate(page: Chrome) -> Iterator[Any]:
-    """Apply an operation of mask.js to a mask, by its edges."""
-    page.execute_cdp_cmd("Page.setBypassCSP", {"enabled": True})
-    page.refresh()
-    yield lambda mask, operation, *values: page.execute_async_script(
+def operate(page: Chrome) -> Callable[..., list[int]]:
+    """Apply an operation of mask.js to a mask, and return the edges of what it is then."""
+    return lambda mask, operation, *values: page.execute_async_script(
         OPERATIONS, operation, edges_of(mask), *mask.shape, values
     )
-    page.execute_cdp_cmd("Page.setBypassCSP", {"enabled": False})
 
 
-def test_operations_on_masks_are_those_of_opencv_and_stay_within_bounds(operate: Any) -> None:
+def test_operations_on_masks_are_those_of_opencv_and_stay_within_bounds(operate: Callable[..., list[int]]) -> None:
     rng = np.random.default_rng(0)
     inner = np.zeros((12, 16), bool)
     inner[1:-1, 1:-1] = True

@@ -72,14 +72,21 @@ async function accept() {
   if (frame === frameOnDisplay()) next();
 }
 
+// Whether all are kept, so that the next to come is shown.
+let isWaiting = false;
+
 // Goes on with the first frame that is not kept, from the one on display down the list and then from its top.
 function next() {
   const all = desk.scans.flatMap((scan) => scan.frames.map((frame) => ({ scan, frame })));
   const place = all.findIndex(({ frame }) => frame === frameOnDisplay());
   const following = [...all.slice(place + 1), ...all.slice(0, place)].find(({ frame }) => !frame.kept);
-  if (following) show(following.scan, following.frame.number);
-  else announce("All are kept.");
+  if (following) return show(following.scan, following.frame.number);
+  isWaiting = true;
+  announce("All are kept.");
 }
+
+desk.addEventListener("turned", () => { isWaiting = false; });
+desk.addEventListener("added", () => { if (isWaiting) next(); });
 
 function showCount() {
   const frames = desk.scans.flatMap((scan) => scan.frames);
