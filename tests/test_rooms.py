@@ -19,6 +19,7 @@ ROOMS = (
     "training",
     "scoring",
     "answers",
+    "submissions",
     "findings",
     "inference",
     "exporting",

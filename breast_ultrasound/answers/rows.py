@@ -12,9 +12,10 @@ from breast_ultrasound.answers.answer import Answer, Postprocessing
 from breast_ultrasound.answers.postprocess import Steps
 from breast_ultrasound.answers.predictions import Prediction
 from breast_ultrasound.scoring.classification import CLASS_PROBABILITIES
-from breast_ultrasound.scoring.error_kinds import classify, fragments
+from breast_ultrasound.scoring.error_kinds import classify
+from breast_ultrasound.scoring.mask import measure
 from breast_ultrasound.scoring.pixels import Levels, count_levels
-from breast_ultrasound.scoring.scores import add_scores, count, surface_distances
+from breast_ultrasound.scoring.scores import add_scores, count
 
 Row: TypeAlias = dict[str, Any]
 
@@ -33,15 +34,9 @@ def score(postprocessing: Postprocessing, prediction: Prediction) -> tuple[list[
     rows = []
     for when, answer in before_and_after(postprocessing, prediction).items():
         image = {"subset": prediction.subset, "postprocessing": when, "id": case.id, "class": case.cls}
-        area = {
-            "lesion_share": truth.mean(),
-            "predicted_share": answer.mask.mean(),
-            "peak": probability.max() / 255,
-            "fragments": fragments(answer.mask, truth),
-        }
         confidence = dict(zip(CLASS_PROBABILITIES, answer.class_probabilities, strict=False))
         confidence |= {"predicted_dice": answer.predicted_dice}
-        rows.append(image | area | count(answer.mask, truth) | surface_distances(answer.mask, truth) | confidence)
+        rows.append(image | measure(answer.mask, truth, probability.max() / 255) | confidence)
     return rows, count_levels(probability, truth)
 
 

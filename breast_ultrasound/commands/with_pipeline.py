@@ -42,3 +42,13 @@ def recipe() -> None:
 def reproduced() -> None:
     """Run the command `reproduced`."""
     _run("reproduced", "reproduced")
+
+
+def score() -> None:
+    """Run the command `score`."""
+    _run("score", "score")
+
+
+def board() -> None:
+    """Run the command `board`."""
+    _run("board", "board")

@@ -1,8 +1,9 @@
 """Two runs on the same images: which figures differ by more than noise, and which images changed most."""
 
 import itertools
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -58,20 +59,24 @@ def pair(first: pd.DataFrame, second: pd.DataFrame, subset: str) -> pd.DataFrame
     return both
 
 
-def unshared_sources(first: pd.DataFrame, second: pd.DataFrame) -> list[str]:
-    """Return the sources that one of two tables of scores lacks; none where they share no source, as earlier runs do.
+def unshared(first: pd.DataFrame, second: pd.DataFrame, column: str) -> list[Any]:
+    """Return the sources, or the folds, that one of two tables of scores lacks; none where they share none.
+
+    Sources are those of `column` "source", of which earlier runs record none, and folds those of "fold".
 
     >>> one, two = (pd.DataFrame({"source": names}) for names in (["busi", "own"], ["busi"]))
-    >>> unshared_sources(one, two)
+    >>> unshared(one, two, "source")
     ['own']
     """
-    sources, others = set(first["source"]), set(second["source"])
-    return sorted(sources ^ others) if sources & others else []
+    values, others = set(first[column]), set(second[column])
+    return sorted(values ^ others) if values & others else []
 
 
-def without_sources(scores: pd.DataFrame, sources: Collection[str]) -> pd.DataFrame:
-    """Return the rows of a table of scores that are of none of these sources."""
-    return scores[~scores["source"].isin(sources)]
+def without(scores: pd.DataFrame, left_out: Mapping[str, Collection[Any]]) -> pd.DataFrame:
+    """Return the rows of a table of scores that have none of these values in these columns, as far as it has them."""
+    for column in left_out.keys() & set(scores.columns):
+        scores = scores[~scores[column].isin(left_out[column])]
+    return scores
 
 
 def divide_by_source(both: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -83,7 +88,10 @@ def divide_by_source(both: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def changes(both: pd.DataFrame, test: PairedTest) -> list[Change]:
-    """Compare the figures of both runs, of a table of `pair`, each on the images that it is defined on."""
+    """Compare the figures of both runs, of a table of `pair`, each on the images that it is defined on.
+
+    Those that need probabilities are left out where one of the two is of masks alone.
+    """
     # The audits of the runs may differ: images that either of them groups count as one group.
     groups = join_groups(*(both[f"group_{run}"].to_numpy() for run in ("first", "second")))
     lesion = both["lesion_first"].to_numpy()
@@ -98,7 +106,7 @@ def changes(both: pd.DataFrame, test: PairedTest) -> list[Change]:
             one, two = (both.loc[rows, f"{column}_{run}"].to_numpy(float) for run in ("first", "second"))
             difference = test.mean(two - one, groups[rows])
             figures.append(Change(name, int(rows.sum()), float(one.mean()), float(two.mean()), difference))
-    if lesion.any() and not lesion.all():
+    if lesion.any() and not lesion.all() and both[["peak_first", "peak_second"]].notna().all(axis=None):
         one, two = (both[f"peak_{run}"].to_numpy(float) for run in ("first", "second"))
         difference = test.auc(one, two, lesion, groups)
         figures.append(Change("AUC", len(both), auc(one, lesion), auc(two, lesion), difference))

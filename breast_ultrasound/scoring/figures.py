@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from breast_ultrasound.cases.classes import CLASSES, UNSPECIFIED
+from breast_ultrasound.cases.folds import UNUSED
 from breast_ultrasound.scoring.classification import classification
 from breast_ultrasound.scoring.confidence import predicted_dice
 from breast_ultrasound.scoring.error_kinds import KINDS
@@ -61,17 +62,47 @@ def summarise(scores: pd.DataFrame, test: PairedTest) -> dict[str, Any]:
     A stratum without images is left out, and so is a figure without a single defined value.
     """
     before, after = (scores[scores["postprocessing"] == when].reset_index(drop=True) for when in ("before", "after"))
-    detection, classes = detect(after, test.confidence), classification(after, test.confidence)
     figures: dict[str, Any] = {
-        when: {name: stratum(table[rows], test.confidence) for name, rows in strata(table).items() if rows.any()}
-        for when, table in (("before", before), ("after", after))
+        when: by_stratum(table, test.confidence) for when, table in (("before", before), ("after", after))
     }
     figures["difference"] = {
         name: difference(before[rows], after[rows], test) for name, rows in strata(after).items() if rows.any()
     }
     figures["error kinds"] = error_kinds(before["kind"], after["kind"])
-    figures["class against mask"] = class_against_mask(after)
-    figures["predicted Dice"] = predicted_dice(after)
+    return figures | of_images(after, test.confidence)
+
+
+def summarise_submission(scores: pd.DataFrame, confidence: float) -> dict[str, Any]:
+    """Return the figures of masks of any system, which this project did not post-process.
+
+    They have the keys of `summarise_run`, less what only a run has: `validation`, `before`, and what compares with it.
+    """
+    folds, sources = scores[scores["fold"] != UNUSED].groupby("fold"), scores.groupby("source")
+    figures = {
+        "test": summarise_masks(scores, confidence),
+        "test by fold": {f"fold-{fold}": headline(summarise_masks(rows, confidence)) for fold, rows in folds},
+        "test by source": {source: summarise_masks(rows, confidence) for source, rows in sources},
+    }
+    return figures | {"scoring rules": SCORING_RULES}
+
+
+def summarise_masks(scores: pd.DataFrame, confidence: float) -> dict[str, Any]:
+    """Return all figures of some masks: their strata, the kinds of error, and the rest."""
+    kinds = {"after": _count_kinds(scores["kind"])}
+    return {"after": by_stratum(scores, confidence), "error kinds": kinds} | of_images(scores, confidence)
+
+
+def by_stratum(scores: pd.DataFrame, confidence: float) -> dict[str, Any]:
+    """Return the figures of each stratum that has images."""
+    return {name: stratum(scores[rows], confidence) for name, rows in strata(scores).items() if rows.any()}
+
+
+def of_images(scores: pd.DataFrame, confidence: float) -> dict[str, Any]:
+    """Return the figures of images as a whole: their class, whether they hold a lesion, how sure their masks are."""
+    detection, classes = detect(scores, confidence), classification(scores, confidence)
+    figures: dict[str, Any] = {"class against mask": class_against_mask(scores)}
+    if "predicted_dice" in scores:
+        figures["predicted Dice"] = predicted_dice(scores)
     return figures | ({"detection": detection} if detection else {}) | ({"classes": classes} if classes else {})
 
 
@@ -130,10 +161,10 @@ def difference(before: pd.DataFrame, after: pd.DataFrame, test: PairedTest) -> d
 def detect(scores: pd.DataFrame, confidence: float) -> dict[str, float | None]:
     """Return the area under the ROC curve of lesion images against the others by their highest probability.
 
-    It is empty where all images have a lesion, or none.
+    It is empty where all images have a lesion, or none, and where there are no probabilities.
     """
     lesion, peak, groups = has_lesion(scores).to_numpy(), scores["peak"].to_numpy(float), scores["group"].to_numpy()
-    if lesion.all() or not lesion.any():
+    if lesion.all() or not lesion.any() or np.isnan(peak).any():
         return {}
     value = round(auc(peak, lesion), DIGITS)
     return {"auc": value, **_ends(auc_interval(peak, lesion, groups, confidence))}
@@ -178,8 +209,8 @@ def error_kinds(before: pd.Series, after: pd.Series) -> dict[str, Any]:
     `spoiled` all that were good and are not any more.
     """
     return {
-        "before": {kind: int((before == kind).sum()) for kind in KINDS},
-        "after": {kind: int((after == kind).sum()) for kind in KINDS},
+        "before": _count_kinds(before),
+        "after": _count_kinds(after),
         "mended": {kind: int(((before == kind) & (after == "good")).sum()) for kind in KINDS[1:]},
         "made": {kind: int(((before != kind) & (after == kind)).sum()) for kind in KINDS[1:]},
         "spoiled": int(((before == "good") & (after != "good")).sum()),
@@ -201,6 +232,10 @@ def headline(figures: dict[str, Any]) -> dict[str, float]:
         short["accuracy"] = figures["classes"]["accuracy"]["value"]
     short["dice"] = after["all"]["mean per image"]["dice"]["value"]
     return {name: round(value, 3) for name, value in short.items()}
+
+
+def _count_kinds(kinds: pd.Series) -> dict[str, int]:
+    return {kind: int((kinds == kind).sum()) for kind in KINDS}
 
 
 def _ends(interval: Interval) -> dict[str, float | None]:

@@ -82,9 +82,13 @@ class ImageOutlines:
 
 
 class Outlines:
-    """The outlines of a COCO file by image; the paths of images count from the folder `root`."""
+    """The outlines of a COCO file by image; the paths of images count from the folder `root`.
+
+    `images` are the paths of its entries, as it has them.
+    """
 
     def __init__(self, coco: Coco, root: Path) -> None:
+        self.images = [PurePosixPath(image.file_name) for image in coco.images]
         self._root = root
         self._entries_at: dict[PurePosixPath, list[Image]] = defaultdict(list)
         self._lesions_of: dict[int | str, list[list[Polygon] | RunLengths]] = defaultdict(list)

@@ -1,12 +1,14 @@
-"""Compare two runs image by image: `uv run compare REV [REV]`.
+"""Compare two runs image by image: `uv run compare RUN [RUN]`.
 
-REV is a commit, a branch, a tag or an experiment; without a second one, the first is compared with what is checked out.
+RUN is a commit, a branch, a tag or an experiment, or the folder of a system that `uv run score` wrote, `scored/NAME`;
+without a second one, the first is compared with what is checked out.
 Prints for each figure the difference, second less first, with its interval, p (by swapping the two runs in groups of
 patients and near-duplicates) and whether it is more than noise, then the test images that gained and lost most Dice.
-Where both runs have several sources, each is compared for itself as well; images of a source that one of the runs lacks
-are left out. External test sets of both runs are compared as well. Needs Git alone; --html, which shows these images
-with the masks of both runs, also needs the data and predictions in DVC's cache or a remote. Refuses runs whose images,
-grids, true masks or scoring rules differ. Not part of the pipeline.
+Where both runs have several sources, each is compared for itself as well; images of a source or a fold that one of the
+runs lacks are left out. External test sets of both runs are compared as well. Needs Git alone; --html, which shows
+these images with the masks of both runs, also needs the data and predictions in DVC's cache or a remote, and of a
+scored system the data that was scored. Refuses runs whose images, grids, true masks or scoring rules differ. Not part
+of the pipeline.
 """
 
 import argparse
@@ -14,8 +16,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from breast_ultrasound.commands.compare.page import render_page
-from breast_ultrasound.commands.compare.revisions import Revision, find
+from breast_ultrasound.commands.compare.revisions import Revision
 from breast_ultrasound.commands.compare.runs import Comparison, compare
+from breast_ultrasound.commands.compare.systems import find_run
 from breast_ultrasound.pages.rendering import signed
 from breast_ultrasound.pipeline.errors import command
 from breast_ultrasound.pipeline.files import atomic_write
@@ -34,8 +37,8 @@ class Params(Section):
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("first", metavar="REV", help="commit, branch, tag or experiment")
-    parser.add_argument("second", metavar="REV", nargs="?", help="another one (default: what is checked out)")
+    parser.add_argument("first", metavar="RUN", help="commit, branch, tag, experiment, or folder of a scored system")
+    parser.add_argument("second", metavar="RUN", nargs="?", help="another one (default: what is checked out)")
     parser.add_argument("--images", type=int, default=5, help="how many images to list at most (%(default)s)")
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write a page with the masks of both runs")
     return parser.parse_args()
@@ -68,9 +71,9 @@ def summary_lines(comparison: Comparison, confidence: float) -> Iterator[str]:
 def main() -> None:
     """Compare the runs that the command line names."""
     arguments, loaded = parse(), load(Params)
-    second = find(arguments.second) if arguments.second else Revision("checked out", None)
+    second = find_run(arguments.second) if arguments.second else Revision("checked out", None)
     test = PairedTest(loaded.intervals.draws, loaded.intervals.confidence, loaded.seed)
-    comparison = compare(find(arguments.first), second, test, arguments.images)
+    comparison = compare(find_run(arguments.first), second, test, arguments.images)
     print("\n".join(summary_lines(comparison, loaded.intervals.confidence)))
     if arguments.html:
         page = render_page(comparison, loaded.intervals.confidence)

@@ -1,4 +1,4 @@
-"""What two runs differ in, read from the files that Git keeps of them."""
+"""What two runs differ in, read from the files that Git keeps of them, or that `score` wrote."""
 
 import contextlib
 import io
@@ -10,6 +10,7 @@ import pandas as pd
 
 from breast_ultrasound.cases.folds import GROUPS
 from breast_ultrasound.commands.compare.revisions import Revision
+from breast_ultrasound.commands.compare.systems import Run
 from breast_ultrasound.pipeline.errors import UserError
 from breast_ultrasound.pipeline.tables import read_table
 from breast_ultrasound.scoring import external
@@ -20,8 +21,8 @@ from breast_ultrasound.scoring.comparison import (
     divide_by_source,
     most_changed,
     pair,
-    unshared_sources,
-    without_sources,
+    unshared,
+    without,
 )
 from breast_ultrasound.scoring.figures import FIGURES, PER_IMAGE
 from breast_ultrasound.scoring.paired import PairedTest
@@ -36,12 +37,12 @@ class Comparison:
     """What two runs differ in: the figures of each subset, and the test images that gained and lost most Dice.
 
     `changes_by_source` are those of the test images of each source, where there are several. `images` is the number of
-    test images; `left_out` names the sources that one of the runs lacks, whose images are not compared.
+    test images; `left_out` names the sources and folds that one of the runs lacks, whose images are not compared.
     `several_patients` counts, by the name of the run, the images of frames that are filed under several patients.
     """
 
-    first: Revision
-    second: Revision
+    first: Run
+    second: Run
     changes: dict[str, list[Change]]
     changes_by_source: dict[str, list[Change]]
     left_out: list[str]
@@ -51,23 +52,23 @@ class Comparison:
     several_patients: dict[str, int]
 
 
-def compare(first: Revision, second: Revision, test: PairedTest, listed: int) -> Comparison:
-    """Compare two revisions, and list at most `listed` images each that gained and that lost.
+def compare(first: Run, second: Run, test: PairedTest, listed: int) -> Comparison:
+    """Compare two runs, and list at most `listed` images each that gained and that lost.
 
     UserError where one lacks its scores, or where images, grids, true masks or scoring rules differ.
     """
     try:
-        versions = [read_scoring_rules(revision) for revision in (first, second)]
+        versions = [read_scoring_rules(run) for run in (first, second)]
         if versions[0] != versions[1]:
             raise UserError(
                 f"they were scored by versions {versions[0]} and {versions[1]} of the scoring rules. "
                 "Run `uv run dvc repro` with the same version for both."
             )
-        one, two = (read_scores(revision) for revision in (first, second))
-        left_out = unshared_sources(one["test"], two["test"])
+        one, two = (read_scores(run) for run in (first, second))
+        left_out = {column: unshared(one["test"], two["test"], column) for column in ("source", "fold")}
         sets = sorted({*one} & {*two} - {*SUBSETS})
         paired = {
-            subset: pair(without_sources(one[subset], left_out), without_sources(two[subset], left_out), subset)
+            subset: pair(without(one[subset], left_out), without(two[subset], left_out), subset)
             for subset in (*SUBSETS, *sets)
             if subset in one and subset in two
         }
@@ -79,28 +80,30 @@ def compare(first: Revision, second: Revision, test: PairedTest, listed: int) ->
         second=second,
         changes={subset: changes(both, test) for subset, both in paired.items()},
         changes_by_source={source: changes(both, test) for source, both in divide_by_source(paired["test"]).items()},
-        left_out=left_out,
+        left_out=[*left_out["source"], *(f"fold {fold}" for fold in left_out["fold"])],
         images=len(paired["test"]),
         gained=gained,
         lost=lost,
-        several_patients={revision.name: count_several_patients(revision) for revision in (first, second)},
+        several_patients={
+            run.name: count_several_patients(run) for run in (first, second) if isinstance(run, Revision)
+        },
     )
 
 
-def read_scoring_rules(revision: Revision) -> int:
+def read_scoring_rules(run: Run) -> int:
     """Read the version of the rules that a run was scored by; earlier runs, which do not record it, have the first."""
-    return json.loads(revision.read(FIGURES)).get("scoring rules", 1)
+    return json.loads(run.read(FIGURES)).get("scoring rules", 1)
 
 
-def read_scores(revision: Revision) -> dict[str, pd.DataFrame]:
+def read_scores(run: Run) -> dict[str, pd.DataFrame]:
     """Read by subset the scores of the validation and test images of a run, and of its external test sets, if any.
 
     The tables of external sets have no column `fold`. In those of earlier commits the source is empty. UserError where
     the run has no scores.
     """
-    tables = [_read_table(revision, PER_IMAGE)]
+    tables = [_read_table(run, PER_IMAGE)]
     with contextlib.suppress(UserError):
-        tables.append(_read_table(revision, external.PER_IMAGE))
+        tables.append(_read_table(run, external.PER_IMAGE))
     return {str(subset): rows for table in tables for subset, rows in table.groupby("subset")}
 
 
@@ -110,6 +113,6 @@ def count_several_patients(revision: Revision) -> int:
     return int(groups["several_patients"].sum()) if "several_patients" in groups else 0
 
 
-def _read_table(revision: Revision, path: Path) -> pd.DataFrame:
-    table = read_table(io.StringIO(revision.read(path))).rename(columns=_EARLIER_COLUMNS)
+def _read_table(run: Run, path: Path) -> pd.DataFrame:
+    table = read_table(io.StringIO(run.read(path))).rename(columns=_EARLIER_COLUMNS)
     return table.assign(source=table.get("source", "")).replace({"kind": _EARLIER_KINDS})

@@ -1,0 +1,144 @@
+"""A submission: the files of a system, of which image each is, and what they say of it."""
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+from pathlib import Path, PurePosixPath
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+
+from breast_ultrasound.answers.postprocess import Steps, binary_mask
+from breast_ultrasound.cases.images import merge_masks
+from breast_ultrasound.pipeline.arrays import Grey, Mask
+from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.scans.folders import walk
+from breast_ultrasound.sources.coco import ImageOutlines, Outlines, read_coco
+from breast_ultrasound.submissions.images_to_score import ImagesToScore
+from breast_ultrasound.submissions.matching import match
+from breast_ultrasound.submissions.reading import is_prediction, read_predicted_mask, read_probability
+
+# Reads the mask, or the probability, of an image of a height and a width.
+Reader: TypeAlias = Callable[[int, int], Any]
+
+
+@dataclass(frozen=True)
+class Files:
+    """How the file of each image is read, by the id of the image.
+
+    `faults` say what is wrong with the files as far as their names tell, `notes` which of them are left out.
+    """
+
+    readers: dict[str, Reader]
+    faults: list[str]
+    notes: list[str]
+
+
+class Predicted(NamedTuple):
+    """What a system says of an image: a mask bool [height, width], and a probability uint8 of its shape, if any."""
+
+    mask: Mask
+    probability: Grey | None
+
+
+@dataclass(frozen=True)
+class Submission:
+    """The masks and the probabilities of a system; one of the two may be None."""
+
+    masks: Files | None
+    probabilities: Files | None
+
+    @property
+    def given(self) -> list[Files]:
+        """Return what there is of both."""
+        return [files for files in (self.masks, self.probabilities) if files]
+
+    @property
+    def faults(self) -> Iterator[str]:
+        """Return what is wrong with the names of the files."""
+        return chain.from_iterable(files.faults for files in self.given)
+
+    @property
+    def notes(self) -> Iterator[str]:
+        """Return which files are left out."""
+        return chain.from_iterable(files.notes for files in self.given)
+
+    def holds(self, case_id: str) -> bool:
+        """Return whether an image has every file that it needs."""
+        return all(case_id in files.readers for files in self.given)
+
+    def predict(self, case_id: str, height: int, width: int) -> Predicted:
+        """Read what belongs to an image; without masks, the mask is the probability cut at one half.
+
+        UserError names the file that cannot be read, is of another size, or can be read in two ways.
+        """
+        probability = self.probabilities.readers[case_id](height, width) if self.probabilities else None
+        if self.masks:
+            return Predicted(self.masks.readers[case_id](height, width), probability)
+        # One of the two is there.
+        assert probability is not None
+        return Predicted(binary_mask(probability, Steps()), probability)
+
+
+def open_submission(masks: Path | None, probabilities: Path | None, images: ImagesToScore) -> Submission:
+    """List the files of a system: a folder or a COCO file of masks, a folder of probabilities, or both.
+
+    UserError where one of them holds no such file.
+    """
+    return Submission(
+        _open_masks(masks, images) if masks else None,
+        _open_folder(probabilities, read_probability, images) if probabilities else None,
+    )
+
+
+def _open_masks(path: Path, images: ImagesToScore) -> Files:
+    if path.suffix.lower() != ".json" or path.is_dir():
+        return _open_folder(path, read_predicted_mask, images)
+    outlines = _read_coco(path)
+    return _match(path, outlines.images, lambda image: partial(_draw, path, outlines.of(image)), images)
+
+
+def _open_folder(folder: Path, read: Callable[[Path, int, int], Any], images: ImagesToScore) -> Files:
+    if not folder.is_dir():
+        raise UserError(f"{folder}: is no folder. Name one of masks or probabilities, or a COCO file (.json) of masks.")
+    paths = [PurePosixPath(path.relative_to(folder)) for path in walk(folder)]
+    named = [path for path in paths if is_prediction(path)]
+    files = _match(folder, named, lambda path: partial(read, folder / path), images)
+    others = ", ".join(str(path) for path in paths if not is_prediction(path))
+    if others:
+        files.notes.append(f"{folder}: not read, since they are of other kinds: {others}")
+    return files
+
+
+def _match(
+    where: Path, named: Sequence[PurePosixPath], reader_of: Callable[[PurePosixPath], Reader], images: ImagesToScore
+) -> Files:
+    """Match files, or the images of a COCO file, to the images that are scored."""
+    if not named:
+        raise UserError(f"{where}: holds nothing to score, where a file for each image is expected.")
+    matching, ids = match(named, [*images.cases, *images.others]), [case.id for case in images.cases]
+    file_of = {case_id: matching.file_of[case_id] for case_id in ids if case_id in matching.file_of}
+    faults = [f"{where}: {fault}" for fault in matching.faults()]
+    lacking = [case_id for case_id in ids if case_id not in file_of and case_id not in matching.repeated]
+    if lacking:
+        faults.append(f"{where}: lacks {len(lacking)} of {len(ids)} images: {', '.join(lacking)}")
+    others = len(matching.file_of) - len(file_of)
+    notes = [f"{where}: not scored, since no fold that is scored tests their images: {others} files"] if others else []
+    return Files({case_id: reader_of(file) for case_id, file in file_of.items()}, faults, notes)
+
+
+def _read_coco(path: Path) -> Outlines:
+    try:
+        return read_coco(path, path.parent)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+
+
+def _draw(path: Path, outlines: ImageOutlines, height: int, width: int) -> Mask:
+    """Draw the lesions of an image, all as one mask, which is empty where there are none."""
+    try:
+        masks = outlines.draw(height, width)
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from error
+    return merge_masks([np.zeros((height, width), bool), *masks])
