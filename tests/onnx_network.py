@@ -1,6 +1,7 @@
 """A small exported network for tests, which takes dark pixels for lesion."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import onnx
@@ -17,7 +18,11 @@ def write_dark_network(path: Path, distance: float | None = None) -> None:
     """Write a network of SIZE×SIZE pixels: a black pixel is lesion with certainty, a white one with none, the class is
     benign, and the feature distance, where one is given, is that of every image.
     """
-    weights = {"scale": np.float32(-1 / 255), "one": np.float32(1), "classes": np.array([[0.7, 0.2, 0.1]], np.float32)}
+    weights: dict[str, Any] = {
+        "scale": np.float32(-1 / 255),
+        "one": np.float32(1),
+        "classes": np.array([[0.7, 0.2, 0.1]], np.float32),
+    }
     nodes = [
         helper.make_node("Cast", [GREY], ["float"], to=TensorProto.FLOAT),
         helper.make_node("Mul", ["float", "scale"], ["negative"]),
@@ -30,7 +35,7 @@ def write_dark_network(path: Path, distance: float | None = None) -> None:
         helper.make_tensor_value_info(CLASS_PROBABILITY, TensorProto.FLOAT, [1, 3]),
     ]
     if distance is not None:
-        weights["distance"] = np.float32([distance])
+        weights["distance"] = np.array([distance], np.float32)
         nodes.append(helper.make_node("Identity", ["distance"], [FEATURE_DISTANCE]))
         outputs.append(helper.make_tensor_value_info(FEATURE_DISTANCE, TensorProto.FLOAT, [1]))
     tensors = [numpy_helper.from_array(np.asarray(value), name) for name, value in weights.items()]

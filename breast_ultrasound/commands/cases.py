@@ -2,7 +2,8 @@
 
 Takes pictures and DICOM files, with masks in the layouts that people use: pairs such as `x.png` and `x_mask.png`;
 folders such as `images` and `masks`, `imagesTr` and `labelsTr`, `JPEGImages` and `SegmentationClass`; class folders,
-also one in the other; and a COCO file with the outlines of all images. Writes FOLDER/cases.csv, to be looked at and
+also one in the other; a COCO file with the outlines of all images; and DICOM Segmentations of DICOM files, whatever
+their names are. Writes FOLDER/cases.csv, to be looked at and
 edited. Classes and patients come from a table of comma-separated values in the folder that has a line for each image;
 classes otherwise from the names of folders; all others are `lesion` where a mask shows one and `normal` where it is
 empty. Prints which images have no mask and which masks no image.
@@ -20,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from breast_ultrasound.cases.classes import LABELS, UNSPECIFIED
-from breast_ultrasound.cases.images import read_mask
 from breast_ultrasound.cases.names import normalise
 from breast_ultrasound.cases.pairing import Pairing, pair
 from breast_ultrasound.cases.raw import SEPARATOR, TABLE
@@ -31,6 +31,7 @@ from breast_ultrasound.pipeline.tables import is_formula
 from breast_ultrasound.scans.folders import walk
 from breast_ultrasound.scans.reading import DICOM, PICTURES, is_dicom
 from breast_ultrasound.sources.coco import Outlines, read_coco
+from breast_ultrasound.sources.mask_files import read_true_mask
 
 SUFFIXES = PICTURES | DICOM
 
@@ -70,6 +71,24 @@ def _may_be_coco(path: Path) -> bool:
     except (OSError, ValueError):
         return True
     return isinstance(content, dict) and "annotations" in content
+
+
+def pair_segmentations(folder: Path, files: Sequence[PurePosixPath]) -> Pairing:
+    """Pair the DICOM Segmentations of a folder with the images that they refer to, and other files by their names."""
+    # Takes a third of a second to load, which those with pictures needn't wait for.
+    from breast_ultrasound.scans.dicom_masks import read_references, read_uid  # noqa: PLC0415
+
+    objects = [file for file in files if is_dicom(folder / file)]
+    references = {file: uids for file in objects if (uids := read_references(folder / file)) is not None}
+    image_of = {read_uid(folder / file): file for file in objects if file not in references}
+    pairing = pair([file for file in files if file not in references])
+    for file, uids in references.items():
+        images = {image_of[uid] for uid in uids if uid in image_of}
+        if not images:
+            pairing.unpaired.append(file)
+        for image in images:
+            pairing.masks.setdefault(image, []).append(file)
+    return pairing
 
 
 def read_notes(tables: Sequence[Path], images: Sequence[PurePosixPath]) -> Notes | None:
@@ -128,7 +147,7 @@ def table_rows(folder: Path, pairing: Pairing, coco: PurePosixPath | None, notes
         cls = notes.classes.get(stem, "") if notes else ""
         cls = cls or next((part.lower() for part in reversed(image.parts) if part.lower() in LABELS), "")
         if masks and not cls:
-            is_lesion = outlined.lesions if outlined else any(read_mask(folder / mask).any() for mask in masks)
+            is_lesion = outlined.lesions if outlined else any(read_true_mask(folder / mask).any() for mask in masks)
             cls = UNSPECIFIED if is_lesion else "normal"
         patient = notes.patients.get(stem, "") if notes else ""
         return {
@@ -186,7 +205,7 @@ def main() -> None:
     if table.exists():
         raise UserError(f"{table}: is there already, and may have been edited. Remove it to have a new one.")
     files, outlined, tables = list_files(folder)
-    pairing = pair(files)
+    pairing = pair_segmentations(folder, files)
     if not pairing.images:
         raise UserError(f"{folder}: holds no image ({', '.join(sorted(SUFFIXES))}).")
     if len(outlined) > 1:

@@ -1,7 +1,8 @@
 """Read a table of anyone's own images, cases.csv, with the columns
 
 - `image`: its path, relative to the table: a picture (PNG, JPEG, BMP, TIFF, GIF, WebP) or a DICOM file of one frame;
-- `masks`: none, or one or several paths with `;` between; or one COCO file that holds the outlines of the image;
+- `masks`: none, or one or several paths with `;` between, pictures or DICOM Segmentations; or one COCO file that holds
+  the outlines of the image;
 - `class`: benign, malignant, normal, or lesion where its type is not recorded;
 - `id` (optional): a name that can be a file's; by default that of the image file;
 - `source`, `device`, `birads` (optional): hospital or data set, scanner and BI-RADS category;
@@ -27,7 +28,6 @@ import cv2
 import numpy as np
 
 from breast_ultrasound.cases.classes import LABELS
-from breast_ultrasound.cases.images import read_mask
 from breast_ultrasound.cases.raw import Case, write_pictures
 from breast_ultrasound.pipeline.arrays import Mask
 from breast_ultrasound.pipeline.engine import map_on_all_machines
@@ -36,6 +36,7 @@ from breast_ultrasound.scans.reading import open_scan
 from breast_ultrasound.scans.scan import Frame
 from breast_ultrasound.sources.case_rows import Problem, Row, duplicates, faults, read_rows
 from breast_ultrasound.sources.coco import ImageOutlines, Outlines, read_coco
+from breast_ultrasound.sources.mask_files import read_true_mask
 
 
 def copy_table(table: Path, folder: Path) -> list[Case]:
@@ -104,7 +105,7 @@ def _take(folder: Path, named: tuple[Row, dict[PurePosixPath, ImageOutlines]]) -
         with _listed(unread, row, path):
             _check_inside(path)
             if not _is_coco(path):
-                masks.append(read_mask(row.root / path))
+                masks.append(read_true_mask(row.root / path))
             elif frame:
                 masks += outlines[path].draw(*frame.whole.shape)
     wrong += unread

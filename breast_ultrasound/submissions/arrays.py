@@ -1,4 +1,4 @@
-"""Arrays of one image in the files of others: NIfTI, NumPy's .npy and DICOM Segmentation objects."""
+"""Arrays of one image in the files of others: NIfTI and NumPy's .npy."""
 
 import math
 from pathlib import Path
@@ -6,13 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydicom import dcmread
-from pydicom.dataset import Dataset
-from pydicom.uid import SegmentationStorage
 
 from breast_ultrasound.cases.pictures import MOST_PIXELS, check_size, open_file
 from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.scans.dicom import quote_nothing
 
 NIFTI, NUMPY = (".nii", ".nii.gz"), (".npy",)
 
@@ -54,32 +50,3 @@ def read_numpy(path: Path) -> NDArray[Any]:
     height, width = values.shape
     check_size(str(path), height, width, MOST_PIXELS)
     return np.array(values)
-
-
-def read_segmentation(path: Path) -> NDArray[Any]:
-    """Read a DICOM Segmentation object as [height, width]: the largest value of all its segments, each a lesion.
-
-    Of a fractional one, values are shares of its maximum, 0 to 1. UserError where it is damaged, of another kind, or
-    holds frames of several images.
-    """
-    with quote_nothing(str(path)), open_file(path) as file:
-        data = dcmread(file, force=True)
-        if data.SOPClassUID != SegmentationStorage:
-            raise UserError(f"{path}: this DICOM object is no segmentation. Give one, or a picture.")
-        if len(_sources(data)) > 1:
-            raise UserError(f"{path}: holds masks of {len(_sources(data))} images, where one is expected.")
-        check_size(str(path), int(data.get("NumberOfFrames") or 1) * data.Rows, data.Columns, MOST_PIXELS)
-        values = data.pixel_array.reshape(-1, data.Rows, data.Columns).max(axis=0)
-        if data.get("SegmentationType") == "FRACTIONAL":
-            return values / float(data.MaximumFractionalValue)
-        return values
-
-
-def _sources(data: Dataset) -> set[tuple[str, int]]:
-    """Return the images that the frames of a segmentation refer to, by UID and number of the frame."""
-    return {
-        (source.ReferencedSOPInstanceUID, int(np.ravel(source.get("ReferencedFrameNumber") or 1)[0]))
-        for frame in data.get("PerFrameFunctionalGroupsSequence", [])
-        for derivation in frame.get("DerivationImageSequence", [])
-        for source in derivation.get("SourceImageSequence", [])
-    }

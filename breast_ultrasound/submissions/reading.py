@@ -12,8 +12,9 @@ from breast_ultrasound.cases.pictures import SUFFIXES as PICTURES
 from breast_ultrasound.cases.pictures import decode
 from breast_ultrasound.pipeline.arrays import Grey, Mask
 from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.scans.dicom_masks import read_segmentation
 from breast_ultrasound.scans.reading import DICOM
-from breast_ultrasound.submissions.arrays import NIFTI, NUMPY, read_nifti, read_numpy, read_segmentation
+from breast_ultrasound.submissions.arrays import NIFTI, NUMPY, read_nifti, read_numpy
 
 # Whole numbers below this are labels, as in cases/images.py.
 _LABELS = 32

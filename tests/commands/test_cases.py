@@ -13,8 +13,9 @@ import pytest
 from conftest import Write, rectangle
 from scan_files import dicom_bytes, scan_image
 
-from breast_ultrasound.cases.raw import Case
+from breast_ultrasound.cases.raw import Case, read_merged_mask
 from breast_ultrasound.commands import cases
+from breast_ultrasound.scans import dicom_seg
 from breast_ultrasound.sources.own_data import copy_own_data
 
 Run = Callable[[], tuple[list[Case], str]]
@@ -125,6 +126,33 @@ def test_dicom_files_are_images_whatever_their_name(write: Write, tabulated: Run
     rows, printed = tabulated()
     assert sorted(case.id for case in rows) == ["IM0001", "x"]
     assert "2 images: 2 lesion" in printed
+
+
+def test_dicom_segmentations_come_back_as_the_masks_of_the_files_that_they_refer_to(
+    tabulated: Run, tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    corrected = {"left": LESION > 0, "right": (LESION > 0)[::-1]}
+    for number, (name, mask) in enumerate(corrected.items(), start=1):
+        (own / f"{name}.dcm").write_bytes(dicom_bytes([scan(number)], SOPInstanceUID=f"1.2.{number}"))
+        # As a viewer saves it: under a name that says nothing of its image.
+        dicom_seg.write(own / f"{number}-Segmentation.dcm", own / f"{name}.dcm", {1: mask}, None, "network")
+    rows, printed = tabulated()
+    assert "2 images: 2 lesion" in printed
+    for case in rows:
+        assert np.array_equal(read_merged_mask(case, 40, 60), corrected[case.id])
+
+
+def test_a_dicom_segmentation_whose_image_is_not_there_is_printed(
+    command_on_own: Callable[[], str], tmp_path: Path
+) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "a.dcm").write_bytes(dicom_bytes([scan()], SOPInstanceUID="1.2.3"))
+    dicom_seg.write(own / "seg.dcm", own / "a.dcm", {1: LESION > 0}, None, "network")
+    (own / "a.dcm").write_bytes(dicom_bytes([scan()], SOPInstanceUID="1.2.4"))
+    assert "masks without an image: seg.dcm" in command_on_own()
 
 
 def test_what_is_called_a_mask_and_has_no_image_is_an_image(write: Write, tabulated: Run) -> None:

@@ -37,7 +37,16 @@ def square(left: int, shape: tuple[int, int] = (60, 90)) -> Mask:
 def judgement(**changed: Any) -> Judgement:
     """A still that a person has accepted as it is, or with other values."""
     answer = Segmented(
-        1, None, square(30), np.zeros((60, 90), np.uint8), 0.9, {"benign": 0.7, "malignant": 0.3}, 1, 0.8, []
+        number=1,
+        mm_per_pixel=None,
+        mask=square(30),
+        probability=np.zeros((60, 90), np.uint8),
+        peak_probability=0.9,
+        class_probabilities={"benign": 0.7, "malignant": 0.3},
+        image_probability=1,
+        predicted_dice=0.8,
+        feature_distance=None,
+        lesions=[],
     )
     frame = Frame.without_region(scan_image(), 1)
     return replace(Judgement("left", "", frame, square(30), "benign", answer, "0123"), **changed)
