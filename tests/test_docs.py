@@ -117,7 +117,9 @@ def check_dvc(words: list[str]) -> None:
 
 def check_python(words: list[str]) -> None:
     """A script or module of the project: its code holds its options. Its help would load Keras first."""
-    if words[0] != "-":
+    if words[0] == "-c":
+        compile(words[1], "docs", "exec")
+    elif words[0] != "-":
         file = f"{words[1].replace('.', '/')}.py" if words[0] == "-m" else words[0]
         check_options(words[2:] if words[0] == "-m" else words[1:], read(ROOT / file))
 

@@ -57,6 +57,20 @@ def free_port() -> int:
         return listener.getsockname()[1]
 
 
+def test_the_line_of_the_page_prints_what_is_damaged_in_the_cache(tmp_path: Path) -> None:
+    page = (ROOT / "docs/how-to/remotes.md").read_text(encoding="utf-8")
+    match = re.search(r'^uv run python -c "(.*)"$', page, re.MULTILINE)
+    assert match
+    # Names as DVC gives them: of a file, and of the list of a folder.
+    for name in ("90/0150983cd24fb0d6963f7d28e17f72", "d7/51713988987e9331980363e24189ce.dir"):
+        path = tmp_path / ".dvc/cache/files/md5" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(b"abc" if path.suffix == "" else b"[]")
+    assert run(tmp_path, sys.executable, "-c", match[1]) == ""
+    path.write_bytes(b"[ ")
+    assert run(tmp_path, sys.executable, "-c", match[1]) == f".dvc/cache/files/md5/{name}\n"
+
+
 class Remote:
     """A place to push to; `title` is the page's, `values` are what stands for its examples."""
 
