@@ -54,7 +54,7 @@ def load(path: Path) -> keras.Model:
         raise UserError(f"{path}: no trained network there. Make it with `uv run dvc repro`, or fetch it: `dvc pull`.")
     try:
         network = keras.saving.load_model(path, compile=False)
-    except (ValueError, OSError, KeyError) as error:
+    except (ValueError, OSError, KeyError, zipfile.BadZipFile) as error:
         raise UserError(f"{path}: not a network that Keras {keras.__version__} can read ({error}).") from error
     return _copy(network, {keras.layers.BatchNormalization: BatchNormalization})
 

@@ -77,6 +77,17 @@ def test_a_missing_or_damaged_file_is_refused_by_name(tmp_path: Path) -> None:
         model_files.load(tmp_path / "model.keras")
 
 
+@pytest.mark.parametrize("share", [0.25, 0.5, 0.9])
+def test_a_file_with_a_flipped_byte_is_refused(network: keras.Model, tmp_path: Path, share: float) -> None:
+    path = tmp_path / "model.keras"
+    model_files.save(network, path)
+    content = bytearray(path.read_bytes())
+    content[int(share * len(content))] ^= 255
+    path.write_bytes(content)
+    with pytest.raises(UserError, match=r"model\.keras: not a network"):
+        model_files.load(path)
+
+
 def test_a_training_starts_from_the_weights_of_a_file_which_float16_halves(
     network: keras.Model, tmp_path: Path
 ) -> None:
