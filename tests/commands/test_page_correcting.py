@@ -43,6 +43,7 @@ def served(tmp_path: Path) -> Iterator[Served]:
 @pytest.fixture
 def page(browser: Chrome, served: Served) -> Chrome:
     browser.get(f"http://127.0.0.1:{served.port}/")
+    wait(browser, "document.getElementById('view').dataset.tool")
     return browser
 
 
@@ -127,6 +128,20 @@ def test_where_all_are_kept_the_next_to_come_is_shown(
     wait(page, "document.getElementById('name').textContent === 'b.png'")
 
 
+def test_images_of_the_same_pixels_are_one_case(page: Chrome, served: Served, tmp_path: Path) -> None:
+    open_scans(page, tmp_path, scan(), scan())
+    press(page, "b")
+    drag(page, (40, 40), (90, 40))
+    accept(page)
+    assert text(page, "kept-count") == "2 of 2 images kept"
+    press(page, Keys.ARROW_DOWN)
+    wait(page, "document.getElementById('name').textContent === 'b.png'")
+    wait_for_mask(page)
+    press(page, "a")
+    wait(page, "document.getElementById('notice').textContent === 'All are kept.'")
+    assert kept(served, "a")[0]["verdict"] == "corrected"
+
+
 def test_brush_and_eraser_change_the_mask_where_the_pointer_went(page: Chrome, served: Served, tmp_path: Path) -> None:
     open_scans(page, tmp_path, scan())
     press(page, "b")
@@ -186,7 +201,7 @@ def test_a_polygon_is_closed_by_its_first_corner_a_hole_filled_a_lesion_deleted(
 def test_the_class_is_that_of_a_key_and_a_contradiction_is_named(page: Chrome, served: Served, tmp_path: Path) -> None:
     open_scans(page, tmp_path, scan())
     press(page, "3", "a")
-    wait(page, "document.getElementById('errors').textContent.includes('A normal image has no lesion')")
+    wait(page, "document.getElementById('notice').textContent.includes('Not kept: A normal image has no lesion')")
     press(page, "2")
     accept(page)
     assert kept(served, "a")[0]["class"] == "malignant"
@@ -303,7 +318,10 @@ OPERATIONS = """
 
 @pytest.fixture
 def operate(page: Chrome) -> Callable[..., list[int]]:
-    """Apply an operation of mask.js to a mask, and return the edges of what it is then."""
+    """Apply an operation of mask.js to a mask, and return the edges of what it is then.
+
+    The page has loaded this script; its policy would let a test load no other.
+    """
     return lambda mask, operation, *values: page.execute_async_script(
         OPERATIONS, operation, edges_of(mask), *mask.shape, values
     )

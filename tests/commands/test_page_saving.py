@@ -190,7 +190,7 @@ def keep(page: Served, key: str, number: int, mask: Mask, cls: str = "benign") -
     return put(page.port, f"/scans/{key}/{number}/case", body, **{"Content-Type": "application/json"})
 
 
-def test_a_frame_that_was_kept_is_known_again_when_it_is_dropped(served: Served) -> None:
+def test_a_frame_that_was_kept_is_recognised_by_its_pixels(served: Served) -> None:
     content = picture_bytes(scan_image())
     scan, frame = drop(served.port, "left.png", content)
     assert frame["kept"] is None

@@ -1,4 +1,4 @@
-"""The folder of `page --save`: a case table of the frames that a person has judged, with what the network had said.
+"""The folder of `page --save`: a case table of the frames that a person has judged, with the network's answer beside.
 
     cases.csv              a row a case; `data.sources: [folder]` takes it
     images/<id>.png        the part of the frame that shows tissue, without anything else of its file
@@ -48,7 +48,7 @@ Row = dict[str, str]
 
 @dataclass(frozen=True)
 class Judgement:
-    """What a person made of a frame, and the network before.
+    """The verdict of a person on a frame, with the network's answer.
 
     `name` is that of the file, without its suffix; `scan` is the one for all frames of a clip, empty for a still.
     `mask` is bool of the whole frame, `cls` one of LABELS, `network` the SHA-256 of the network's file.
@@ -115,7 +115,7 @@ class CaseFolder:
         pixels = pixel_digest(judgement.frame.image)
         with self._keeping:
             if not self._rows:
-                # By which the folder is known as the page's own, should the command be killed before the first row.
+                # Marks the folder as the page's own, should the command be killed before the first row.
                 self._write_table([])
             before = self._rows.get(pixels) or self._first(judgement)
             row = before | self._written(before["id"], judgement) | {"pixels": pixels}

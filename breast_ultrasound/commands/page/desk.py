@@ -139,6 +139,7 @@ class Desk:
             "predicted_dice": segmented.predicted_dice,
             "feature_distance": segmented.feature_distance,
             "is_unlike": (segmented.feature_distance or 0) > FARTHEST,
+            "pixels": held.pixels,
             "region": asdict(held.frame.region),
             "kept": self.cases.verdict(held.pixels) if self.cases else None,
         }

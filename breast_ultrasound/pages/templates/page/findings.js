@@ -1,6 +1,6 @@
 // The frame on display: its picture, and what the network answers for it at a threshold.
 
-import { desk, frameOnDisplay, tell } from "./desk.js";
+import { desk, emit, frameOnDisplay } from "./desk.js";
 import { announce, count, part, percent, report } from "./parts.js";
 
 const MOST_ROWS = 20;
@@ -69,7 +69,7 @@ async function draw(signal) {
   part("summary").textContent = `${answer.count ? lesions : "No lesion"} at this threshold, predicted Dice ${answer.predicted_dice.toFixed(2)}.`;
   part("lesions").replaceChildren(...answer.lesions.slice(0, MOST_ROWS).map(row));
   part("desk").dataset.drawn = asked;
-  tell("answered", answer);
+  emit("answered", answer);
 }
 
 // In millimetres where the scan states its scale.

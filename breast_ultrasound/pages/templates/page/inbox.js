@@ -1,6 +1,6 @@
 // Scans that are sent to be segmented, one after the other.
 
-import { desk, show, tell } from "./desk.js";
+import { desk, emit, show } from "./desk.js";
 import { announce, part, report } from "./parts.js";
 
 let queue = Promise.resolve();
@@ -37,7 +37,7 @@ async function send(file) {
       if (scan.length > 1) announce(`${scan.name}: frame ${scan.frames.length} of ${scan.length}`);
     }
   }
-  if (scan?.frames.length) tell("complete", scan);
+  if (scan?.frames.length) emit("complete", scan);
   announce("");
 }
 
@@ -51,7 +51,7 @@ function leaveOut(name) {
 
 function note(scan, text) {
   scan.notes.push(text);
-  tell("added", scan);
+  emit("added", scan);
 }
 
 let arrived = 0;
@@ -61,7 +61,7 @@ function add(scan, frame) {
   frame.arrived = arrived++;
   scan.frames.push(frame);
   if (scan.frames.length === 1) desk.scans.push(scan);
-  tell("added", scan);
+  emit("added", scan);
   if (desk.current && (isShown || frame.kept)) return;
   isShown = !frame.kept;
   show(scan, frame.number);

@@ -1,9 +1,9 @@
 // Judging frames: the class, what is kept of them, and which comes next.
 
-import { desk, frameOnDisplay, show, tell } from "./desk.js";
+import { desk, emit, frameOnDisplay, show } from "./desk.js";
 import * as editing from "./editing.js";
 import { bind } from "./keys.js";
-import { announce, count, part, report } from "./parts.js";
+import { count, notice, part } from "./parts.js";
 import * as tools from "./tools.js";
 import { fit, zoom } from "./view.js";
 
@@ -16,7 +16,7 @@ desk.addEventListener("turned", async () => {
   editing.open(frame);
   if (frame.draft || !frame.kept) return;
   const response = await fetch(caseAt(scan, frame)).catch(() => null);
-  if (!response?.ok) return report(`${scan.name}: what was kept of it cannot be read.`);
+  if (!response?.ok) return notice("What was kept of this frame cannot be read.");
   const { edges } = await response.json();
   frame.draft ??= { ...editing.newDraft(edges), kept: edges };
   scan.last = edges;
@@ -43,6 +43,7 @@ function classOf({ chosen, kept, classes, draft }) {
 
 function choose(name) {
   frameOnDisplay().chosen = name;
+  notice("");
   showClass();
 }
 
@@ -52,24 +53,35 @@ function showClass() {
   part("accept").disabled = !frame?.draft;
 }
 
-editing.onChange(showClass);
+editing.onChange(() => {
+  notice("");
+  showClass();
+});
 
 // ── Accepting ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 async function accept() {
   const [scan, frame] = [desk.current, frameOnDisplay()];
-  if (!frame?.draft) return announce("The mask is still on its way.");
+  if (!frame?.draft) return notice("The mask is still on its way.");
   const { edges } = frame.draft;
   const body = JSON.stringify({ class: classOf(frame), edges });
   const response = await fetch(caseAt(scan, frame), { method: "PUT", body, headers: { "content-type": "application/json" } }).catch(() => null);
-  if (!response) return report(`${scan.name}: not kept, the page no longer answers. Start it again with the same --save.`);
+  if (!response) return notice("Not kept: the page no longer answers. Start it again with the same --save.");
   const reply = await response.json();
-  if (!response.ok) return report(`${scan.name}: not kept. ${reply.detail}`);
-  frame.kept = reply.kept;
+  if (!response.ok) return notice(`Not kept: ${reply.detail}`);
   frame.draft.kept = scan.last = edges;
   part("folder-count").textContent = reply.count;
-  tell("kept", scan);
+  for (const other of desk.scans) markAsKept(other, frame, reply.kept);
   if (frame === frameOnDisplay()) next();
+}
+
+// Frames of the same pixels are one case.
+function markAsKept(scan, kept, verdict) {
+  for (const frame of scan.frames.filter(({ pixels }) => pixels === kept.pixels)) {
+    frame.kept = verdict;
+    if (frame !== kept) frame.draft = null;
+    emit("kept", scan);
+  }
 }
 
 // Whether all are kept, so that the next to come is shown.
@@ -82,7 +94,7 @@ function next() {
   const following = [...all.slice(place + 1), ...all.slice(0, place)].find(({ frame }) => !frame.kept);
   if (following) return show(following.scan, following.frame.number);
   isWaiting = true;
-  announce("All are kept.");
+  notice("All are kept.");
 }
 
 desk.addEventListener("turned", () => { isWaiting = false; });
@@ -97,7 +109,7 @@ for (const event of ["added", "removed", "kept"]) desk.addEventListener(event, s
 
 // A mask of the same scan, which the frames after it mostly resemble.
 function carryOver() {
-  if (!desk.current.last) return announce("No mask of this scan has been kept yet.");
+  if (!desk.current.last) return notice("No mask of this scan has been kept yet.");
   if (editing.isOpen()) editing.replace(desk.current.last);
 }
 

@@ -1,6 +1,6 @@
 // The list of scans: what the network says of each, at the fitted threshold, in an order to choose.
 
-import { desk, show, tell } from "./desk.js";
+import { desk, emit, show } from "./desk.js";
 import { count, part, percent } from "./parts.js";
 
 // By what scans can be sorted: a number for each frame, the lowest first; the frame that comes first stands for its scan.
@@ -85,6 +85,6 @@ export async function remove() {
   item.remove();
   desk.scans.splice(place, 1);
   part("sorting").hidden = !desk.scans.length;
-  tell("removed");
+  emit("removed");
   show(desk.scans[Math.min(place, desk.scans.length - 1)] ?? null, 1);
 }

@@ -7,6 +7,9 @@ export const count = (number, what) => `${number} ${what}${number === 1 ? "" : "
 
 export function announce(text) { part("status").textContent = text; }
 
+// Beside the button that accepts; where masks are corrected.
+export function notice(text) { part("notice").textContent = text; }
+
 export function report(text) {
   const item = document.createElement("li");
   const close = document.createElement("button");

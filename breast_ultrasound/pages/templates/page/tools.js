@@ -3,7 +3,7 @@
 import { desk } from "./desk.js";
 import * as editing from "./editing.js";
 import { deleteLesion, fillHole, fillPolygon, paintLine } from "./mask.js";
-import { announce, part } from "./parts.js";
+import { notice, part } from "./parts.js";
 import { pan, pointAt, zoom } from "./view.js";
 
 // Pixels of the window around the first corner of a polygon where another one closes it.
@@ -49,8 +49,8 @@ const TOOLS = {
   brush: stroke(1),
   eraser: stroke(0),
   polygon: click(addCorner),
-  fill: click((point) => { if (!editing.edit(fillHole, point)) announce("Nothing is enclosed here. Close the outline first."); }),
-  delete: click((point) => { if (!editing.edit(deleteLesion, point)) announce("There is no lesion here."); }),
+  fill: click((point) => { if (!editing.edit(fillHole, point)) notice("Nothing is enclosed here. Close the outline first."); }),
+  delete: click((point) => { if (!editing.edit(deleteLesion, point)) notice("There is no lesion here."); }),
 };
 
 let tool = "move";
@@ -94,10 +94,10 @@ export function dropPolygon() {
   drawPolygon();
 }
 
-export const isPolygonOpen = () => corners.length > 0;
-
-function drawPolygon() {
-  part("polygon").setAttribute("points", corners.map(({ x, y }) => `${x},${y}`).join(" "));
+// With a line to the pointer.
+function drawPolygon(point = corners.at(-1)) {
+  const line = corners.length ? [...corners, point] : [];
+  part("polygon").setAttribute("points", line.map(({ x, y }) => `${x},${y}`).join(" "));
 }
 
 // ── Pointers ─────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -138,6 +138,7 @@ view.addEventListener("pointermove", (event) => {
   const point = pointAt(positionOf(event));
   part("cursor").setAttribute("cx", point.x);
   part("cursor").setAttribute("cy", point.y);
+  drawPolygon(point);
   if (!pointers.has(event.pointerId)) return;
   if (pointers.size === 2) pinch(event);
   // A fast pointer moves several times in a frame of the screen.

@@ -41,8 +41,6 @@ export function pan(x, y) {
   place();
 }
 
-export const isZoomed = () => scale > 1;
-
 // The point of the frame, in its pixels, at a point of the window.
 export function pointAt({ x, y }) {
   const canvas = part("mask");
@@ -61,5 +59,5 @@ function place() {
   top = Math.min(0, Math.max(clientHeight * (1 - scale), top));
   part("stage").style.transform = `translate(${left}px, ${top}px) scale(${scale})`;
   part("stage").style.setProperty("--scale", scale);
-  part("view").classList.toggle("zoomed", isZoomed());
+  part("view").classList.toggle("zoomed", scale > 1);
 }
