@@ -12,9 +12,9 @@
 nnU-Net verifies and plans the data set, trains its configuration 2d with the splits that were handed out, and predicts
 the test images of the fold as in its cross-validation. Its trainer takes 1,000 epochs of 250 iterations on a GPU; here
 --epochs and --iterations say how many, so name them beside each figure. nnU-Net's files go to nnUNet_preprocessed and
-nnUNet_results, beside the folder that holds the data set. Writes a new folder with `<id>.png` for each test image,
-lesions 1, on the native grid, and training.json, which says how it was trained. `uv run --script` makes an environment
-of its own; the project needs neither nnU-Net nor PyTorch.
+nnUNet_results, beside the folder that holds the data set. Writes a new folder `masks` with `<id>.png` for each test
+image, lesions 1, on the native grid, and masks.json, which says how it was trained. `uv run --script` makes an
+environment of its own; the project needs neither nnU-Net nor PyTorch.
 """
 
 import argparse
@@ -54,17 +54,14 @@ def prepare(data: Path, preprocessed: Path) -> None:
     shutil.copyfile(data / "splits_final.json", preprocessed / "splits_final.json")
 
 
-def train(preprocessed: Path, arguments: argparse.Namespace) -> Path:
+def train(arguments: argparse.Namespace) -> Path:
     """Train a fold, predict its test images, and return the folder of their masks."""
     import torch  # noqa: PLC0415
-    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer  # noqa: PLC0415
+    from nnunetv2.run.run_training import get_trainer_from_args  # noqa: PLC0415
 
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
-    plans, about = (
-        json.loads((preprocessed / name).read_text(encoding="utf-8")) for name in ("nnUNetPlans.json", "dataset.json")
-    )
-    trainer = nnUNetTrainer(plans, CONFIGURATION, arguments.fold, about, device=torch.device("cpu"))
+    trainer = get_trainer_from_args(arguments.data.name, CONFIGURATION, arguments.fold, device=torch.device("cpu"))
     trainer.num_epochs, trainer.num_iterations_per_epoch = arguments.epochs, arguments.iterations
     trainer.num_val_iterations_per_epoch = 1
     trainer.run_training()
@@ -87,9 +84,11 @@ def main() -> None:
     arguments = parse()
     arguments.masks.mkdir(parents=True)
     preprocessed = set_folders(arguments.data, arguments.threads)
-    prepare(arguments.data, preprocessed)
+    # Another fold of it was trained already.
+    if not (preprocessed / "splits_final.json").exists():
+        prepare(arguments.data, preprocessed)
     start = time.process_time()
-    predicted = train(preprocessed, arguments)
+    predicted = train(arguments)
     for mask in sorted(predicted.glob("*.png")):
         shutil.copyfile(mask, arguments.masks / mask.name)
     record = {
@@ -98,7 +97,8 @@ def main() -> None:
         "processor seconds of training and prediction": round(time.process_time() - start),
         "versions": {name: version(name) for name in ("nnunetv2", "torch")},
     }
-    (arguments.masks / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    beside = arguments.masks.with_name(f"{arguments.masks.name}.json")
+    beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
