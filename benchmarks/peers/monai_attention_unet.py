@@ -10,8 +10,8 @@
     uv run --script benchmarks/peers/monai_attention_unet.py monai-busi masks --fold 0 --epochs 20
 
 Loading, augmentation, loss and network are MONAI's, with 16 to 256 channels, on a grid of --size pixels. The weights of
-the last epoch predict; nothing is chosen on test images. Writes a new folder with `<id>.png` for each test image,
-lesions white, on the native grid, and training.json, which says how it was trained. `uv run --script` makes an
+the last epoch predict; nothing is chosen on test images. Writes a new folder `masks` with `<id>.png` for each test
+image, lesions white, on the native grid, and masks.json, which says how it was trained. `uv run --script` makes an
 environment of its own; the project needs neither MONAI nor PyTorch.
 """
 
@@ -128,7 +128,8 @@ def main() -> None:
     }
     for case_id, mask in predict(network, tested, arguments.size):
         Image.fromarray(mask).save(arguments.masks / f"{case_id}.png")
-    (arguments.masks / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    beside = arguments.masks.with_name(f"{arguments.masks.name}.json")
+    beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -6,15 +6,15 @@
 # ///
 """nnU-Net v2 on one fold: its own plan and trainer, made short, and its masks of the test images.
 
-    uv run folds --format nnunet nnunet/raw/Dataset501_BUSI
-    uv run --script benchmarks/peers/nnunet.py nnunet/raw/Dataset501_BUSI masks --fold 0 --epochs 5 --iterations 50
+    uv run folds --format nnunet nnUNet_raw/Dataset501_BUSI
+    uv run --script benchmarks/peers/nnunet.py nnUNet_raw/Dataset501_BUSI masks --fold 0 --epochs 5 --iterations 50
 
 nnU-Net verifies and plans the data set, trains its configuration 2d with the splits that were handed out, and predicts
 the test images of the fold as in its cross-validation. Its trainer takes 1,000 epochs of 250 iterations on a GPU; here
---epochs and --iterations say how many, so name them beside each figure. nnU-Net's files go to `preprocessed` and
-`results` beside the folder `raw`. Writes a new folder with `<id>.png` for each test image, lesions 1, on the native
-grid, and training.json, which says how it was trained. `uv run --script` makes an environment of its own; the project
-needs neither nnU-Net nor PyTorch.
+--epochs and --iterations say how many, so name them beside each figure. nnU-Net's files go to nnUNet_preprocessed and
+nnUNet_results, beside the folder that holds the data set. Writes a new folder `masks` with `<id>.png` for each test
+image, lesions 1, on the native grid, and masks.json, which says how it was trained. `uv run --script` makes an
+environment of its own; the project needs neither nnU-Net nor PyTorch.
 """
 
 import argparse
@@ -28,15 +28,15 @@ from pathlib import Path
 CONFIGURATION = "2d"
 
 
-def set_folders(data: Path, threads: int) -> tuple[Path, Path]:
-    """Tell nnU-Net its folders, before it is imported; return those of the preprocessed data set and of the results."""
-    top = data.resolve().parents[1]
-    for name in ("raw", "preprocessed", "results"):
-        os.environ[f"nnUNet_{name}"] = str(top / name)
+def set_folders(data: Path, threads: int) -> Path:
+    """Tell nnU-Net its folders, before it is imported; return that of the preprocessed data set."""
+    raw = data.resolve().parent
+    preprocessed, results = (raw.with_name(f"nnUNet_{name}") for name in ("preprocessed", "results"))
+    os.environ |= {"nnUNet_raw": str(raw), "nnUNet_preprocessed": str(preprocessed), "nnUNet_results": str(results)}
     # As few processes as it can do with, and none of them compiles.
     os.environ |= {"nnUNet_n_proc_DA": "1", "nnUNet_def_n_proc": "1", "nnUNet_compile": "f"}
     os.environ |= {"OMP_NUM_THREADS": str(threads)}
-    return top / "preprocessed" / data.name, top / "results"
+    return preprocessed / data.name
 
 
 def prepare(data: Path, preprocessed: Path) -> None:
@@ -54,17 +54,14 @@ def prepare(data: Path, preprocessed: Path) -> None:
     shutil.copyfile(data / "splits_final.json", preprocessed / "splits_final.json")
 
 
-def train(preprocessed: Path, arguments: argparse.Namespace) -> Path:
+def train(arguments: argparse.Namespace) -> Path:
     """Train a fold, predict its test images, and return the folder of their masks."""
     import torch  # noqa: PLC0415
-    from nnunetv2.training.nnUNetTrainer.nnUNetTrainer import nnUNetTrainer  # noqa: PLC0415
+    from nnunetv2.run.run_training import get_trainer_from_args  # noqa: PLC0415
 
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
-    plans, about = (
-        json.loads((preprocessed / name).read_text(encoding="utf-8")) for name in ("nnUNetPlans.json", "dataset.json")
-    )
-    trainer = nnUNetTrainer(plans, CONFIGURATION, arguments.fold, about, device=torch.device("cpu"))
+    trainer = get_trainer_from_args(arguments.data.name, CONFIGURATION, arguments.fold, device=torch.device("cpu"))
     trainer.num_epochs, trainer.num_iterations_per_epoch = arguments.epochs, arguments.iterations
     trainer.num_val_iterations_per_epoch = 1
     trainer.run_training()
@@ -75,7 +72,7 @@ def train(preprocessed: Path, arguments: argparse.Namespace) -> Path:
 def parse() -> argparse.Namespace:
     """Read the command line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("data", type=Path, help="the folder that `folds --format nnunet` wrote, in a folder `raw`")
+    parser.add_argument("data", type=Path, help="the folder that `folds --format nnunet` wrote")
     parser.add_argument("masks", type=Path, help="the folder to make")
     for name, value in {"fold": 0, "epochs": 5, "iterations": 50, "threads": 1, "seed": 2020}.items():
         parser.add_argument(f"--{name}", type=int, default=value, help="(%(default)s)")
@@ -86,10 +83,12 @@ def main() -> None:
     """Prepare, train and predict as the command line says."""
     arguments = parse()
     arguments.masks.mkdir(parents=True)
-    preprocessed, _ = set_folders(arguments.data, arguments.threads)
-    prepare(arguments.data, preprocessed)
+    preprocessed = set_folders(arguments.data, arguments.threads)
+    # Another fold of it was trained already.
+    if not (preprocessed / "splits_final.json").exists():
+        prepare(arguments.data, preprocessed)
     start = time.process_time()
-    predicted = train(preprocessed, arguments)
+    predicted = train(arguments)
     for mask in sorted(predicted.glob("*.png")):
         shutil.copyfile(mask, arguments.masks / mask.name)
     record = {
@@ -98,7 +97,8 @@ def main() -> None:
         "processor seconds of training and prediction": round(time.process_time() - start),
         "versions": {name: version(name) for name in ("nnunetv2", "torch")},
     }
-    (arguments.masks / "training.json").write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    beside = arguments.masks.with_name(f"{arguments.masks.name}.json")
+    beside.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -15,7 +15,7 @@ from conftest import ROOT, rectangle
 
 from breast_ultrasound.auditing.crossings import find_crossings
 from breast_ultrasound.cases.folds import FOLDS, GROUPS, UNUSED
-from breast_ultrasound.cases.images import read_grey, read_mask
+from breast_ultrasound.cases.images import read_grey, read_mask, write_png
 from breast_ultrasound.cases.raw import RAW, Case, image_file, mask_file, write_pictures, write_sources, write_table
 from breast_ultrasound.commands.folds.command import main
 from breast_ultrasound.pipeline.tables import read_table
@@ -138,6 +138,22 @@ def test_tables_of_different_images_are_refused(folds: FoldsCommand) -> None:
         folds("--format", "csv", "out.csv")
 
 
+@pytest.mark.parametrize(
+    "line",
+    [
+        "",
+        "--format csv",
+        "--format csv out.csv --check split.csv",
+        "--check split.csv out.csv",
+        "--format csv out --html x",
+    ],
+)
+def test_a_command_line_that_says_too_little_or_too_much_is_refused(line: str, folds: FoldsCommand) -> None:
+    with pytest.raises(SystemExit) as end:
+        folds(*line.split())
+    assert end.value.code == 2
+
+
 def write_split(*names: str) -> None:
     """Write a split that trains on the first image and tests on the others."""
     rows = [f"{name},{'test' if place else 'train'}\n" for place, name in enumerate(names)]
@@ -184,6 +200,16 @@ def test_the_page_shows_what_is_parted_side_by_side(folds: FoldsCommand) -> None
     page = Path("page.html").read_text(encoding="utf-8")
     assert re.findall('alt="(.*?)"', page) == ["benign (3)", "benign (4)"]
     assert "Sweeps in several parts: 1" in page
+
+
+def test_pictures_of_other_data_that_is_checked_out_are_not_taken(folds: FoldsCommand) -> None:
+    folds("--format", "csv", "folds.csv")
+    write_split("benign (1)", "benign (2)")
+    other = RAW / "benign/benign (2).png"
+    write_png(other, 255 - read_grey(other))
+    with pytest.raises(SystemExit, match=r"lacks the pictures of 1 images, such as benign \(2\).*of folds\.csv"):
+        folds("--check", "split.csv", "--audit", "folds.csv", "--html", "page.html")
+    assert not Path("page.html").exists()
 
 
 def test_a_page_without_pictures_says_how_to_have_them(folds: FoldsCommand) -> None:

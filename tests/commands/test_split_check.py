@@ -9,21 +9,24 @@ import pandas as pd
 import pytest
 from conftest import Write
 
+from breast_ultrasound.commands.folds.audit import Audit
 from breast_ultrasound.commands.folds.checking import check_split, lines
 from breast_ultrasound.commands.folds.given import Member, read_split
 from breast_ultrasound.commands.folds.matching import match_names
 from breast_ultrasound.pipeline.errors import UserError
 
-AUDIT = pd.DataFrame(
-    {
-        "id": ["benign (1)", "benign (2)", "benign (3)", "normal (1)"],
-        "source": "busi",
-        "patient": "",
-        "frame": [0, 0, 1, 2],
-        "sweep": [0, 0, 0, 2],
-    }
+AUDIT = Audit(
+    Path("none.csv"),
+    pd.DataFrame(
+        {
+            "id": ["benign (1)", "benign (2)", "benign (3)", "normal (1)"],
+            "source": "busi",
+            "patient": "",
+            "frame": [0, 0, 1, 2],
+            "sweep": [0, 0, 0, 2],
+        }
+    ),
 )
-NONE = Path("none.csv")
 
 
 def write_text(path: Path, text: str) -> Path:
@@ -112,7 +115,7 @@ def test_a_name_that_two_sources_have_means_neither() -> None:
 
 def check(*members: Any) -> list[str]:
     """The lines of the check of some images, each a name, a part and possibly a split."""
-    return list(lines(check_split([Member(*member) for member in members], AUDIT, NONE)))
+    return list(lines(check_split([Member(*member) for member in members], AUDIT)))
 
 
 def test_near_duplicates_and_sweeps_in_several_parts_are_listed() -> None:
@@ -144,17 +147,17 @@ def test_what_several_splits_part_counts_once() -> None:
 
 def test_an_image_that_is_in_two_parts_is_listed() -> None:
     printed = check(("normal (1)", "train"), ("normal (1).png", "test"))
-    assert printed[:2] == ["near-duplicates in several parts: 1", "  normal (1) (train, test)"]
+    assert printed[:2] == ["near-duplicates in several parts: 1", "  normal (1) (train and test)"]
 
 
 def test_an_image_that_the_audit_does_not_hold_is_named_and_does_not_pass() -> None:
     members = [Member("benign (1)", "train"), Member("normal (1)", "test"), Member("x.png", "test")]
-    result = check_split(members, AUDIT, NONE)
+    result = check_split(members, AUDIT)
     assert not result.passed
     assert list(lines(result))[-2:] == ["not checked, since the audit does not hold them: 1", "  x.png"]
-    assert check_split(members[:2], AUDIT, NONE).passed
+    assert check_split(members[:2], AUDIT).passed
 
 
 def test_an_audit_of_other_images_is_refused() -> None:
     with pytest.raises(UserError, match=r"none\.csv: holds none of the images, such as x\. It is an audit of busi"):
-        check_split([Member("x", "train"), Member("y", "test")], AUDIT, NONE)
+        check_split([Member("x", "train"), Member("y", "test")], AUDIT)

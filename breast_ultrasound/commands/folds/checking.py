@@ -7,24 +7,19 @@ from pathlib import Path
 import pandas as pd
 
 from breast_ultrasound.auditing.crossings import Crossings, find_crossings
-from breast_ultrasound.cases.folds import GROUPS
-from breast_ultrasound.cases.raw import RAW, TABLE, read_cases
+from breast_ultrasound.commands.folds.audit import Audit
 from breast_ultrasound.commands.folds.given import Member
 from breast_ultrasound.commands.folds.matching import match_names, match_pixels
 from breast_ultrasound.commands.folds.table import digest_images
 from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.pipeline.tables import read_table
-
-# Of the table of an audit.
-_NEEDED = ("id", "source", "patient", "frame", "sweep")
 
 
 @dataclass(frozen=True)
 class Check:
     """What a split parts, the parts in which each image lies, the files that it holds, and what was not matched.
 
-    `places` are by id in words, such as `train`, or `val of split 2`. `files` are by id where the split is of folders.
-    `unmatched` are names of images that the audit does not hold; `by_pixels` counts those that were matched so.
+    `places` are by id in words, such as `train`, or `val of split 2`. `files` are by id where the split is of folders;
+    `by_pixels` counts those that were matched by their pixels. `unmatched` names images that the audit does not hold.
     """
 
     crossings: Crossings
@@ -33,61 +28,40 @@ class Check:
     unmatched: list[str]
     by_pixels: int
 
+    def parted(self) -> list[str]:
+        """Return the ids of the images of all that is parted."""
+        return list(dict.fromkeys(case_id for parted in self.crossings.values() for ids in parted for case_id in ids))
+
     @property
     def passed(self) -> bool:
         """Return whether all images were matched and nothing is parted."""
-        return not self.unmatched and not any(self.crossings.values())
+        return not self.unmatched and not self.parted()
 
 
-def read_audit(path: Path) -> pd.DataFrame:
-    """Read groups.csv or a table of folds; UserError where it is neither."""
-    if not path.exists():
-        raise UserError(f"{path}: not found. Make data/groups.csv with `uv run dvc repro audit`, or name a table.")
-    audit = read_table(path)
-    missing = [name for name in _NEEDED if name not in audit]
-    if missing:
-        raise UserError(f"{path}: lacks the columns {', '.join(missing)}. Name groups.csv or a table of folds.")
-    return audit
-
-
-def match(members: Sequence[Member], audit: pd.DataFrame, path: Path) -> tuple[list[str | None], int]:
-    """Return the id of each image, by its pixels where it is a file, else by its name; and how many by their pixels.
-
-    `path` is where the audit was read from.
-    """
-    ids = match_names([member.name for member in members], audit)
+def match(members: Sequence[Member], audit: Audit) -> tuple[list[str | None], int]:
+    """Return the id of each image, by its pixels where it is a file, else by its name; and how many by their pixels."""
+    by_name = match_names([member.name for member in members], audit.table)
     files = [member.file for member in members if member.file]
-    hashed = _with_digests(audit, path) if files else None
-    if hashed is None:
-        return ids, 0
-    by_pixels = match_pixels(digest_images(files), hashed)
-    both = [by_pixel or by_name for by_pixel, by_name in zip(by_pixels, ids, strict=True)]
-    return both, sum(each is not None for each in by_pixels)
+    digests = audit.digests() if files else {}
+    if not digests:
+        return by_name, 0
+    by_pixels = match_pixels(digest_images(files), digests)
+    ids = [pixels or name for pixels, name in zip(by_pixels, by_name, strict=True)]
+    return ids, sum(each is not None for each in by_pixels)
 
 
-def _with_digests(audit: pd.DataFrame, path: Path) -> pd.DataFrame | None:
-    """Return the audit with the hash of each image; None where neither it nor the data that is checked out has any."""
-    if "sha256" in audit:
-        return audit
-    if path != GROUPS or not (RAW / TABLE).exists():
-        return None
-    cases = read_cases(RAW)
-    hashed = dict(zip((case.id for case in cases), digest_images([case.image for case in cases]), strict=True))
-    return audit.assign(sha256=audit["id"].map(hashed))
-
-
-def check_split(members: Sequence[Member], audit: pd.DataFrame, path: Path) -> Check:
-    """Check a split against an audit that was read from `path`; UserError where it holds none of the images."""
-    ids, by_pixels = match(members, audit, path)
+def check_split(members: Sequence[Member], audit: Audit) -> Check:
+    """Check a split by an audit; UserError where it holds none of the images."""
+    ids, by_pixels = match(members, audit)
     rows = pd.DataFrame(members).assign(id=pd.Series(ids, dtype=object))
     matched = rows[rows["id"].notna()]
     if matched.empty:
         raise UserError(
-            f"{path}: holds none of the images, such as {members[0].name}. It is an audit of "
-            f"{', '.join(audit['source'].unique())}; check out the data that the split is of, or name its table."
+            f"{audit.path}: holds none of the images, such as {members[0].name}. It is an audit of {audit.sources()}. "
+            "Check out the data that the split is of, or name its table of folds with --audit."
         )
     return Check(
-        crossings=find_in_all(matched, audit),
+        crossings=find_in_all(matched, audit.table),
         places={str(case_id): describe_places(each) for case_id, each in matched.groupby("id")},
         files={case_id: member.file for case_id, member in zip(ids, members, strict=True) if case_id and member.file},
         unmatched=sorted(set(rows.loc[rows["id"].isna(), "name"])),
@@ -106,16 +80,15 @@ def find_in_all(matched: pd.DataFrame, audit: pd.DataFrame) -> Crossings:
 
 
 def describe_places(rows: pd.DataFrame) -> str:
-    """Return the parts in which an image lies; of several splits those in which it is held out.
+    """Return the parts in which an image lies; where it is held out of several splits, those in which it is.
 
     >>> rows = pd.DataFrame({"part": ["val", "train"], "split": ["split 0", "split 1"]})
     >>> describe_places(rows)
     'val of split 0'
     """
-    if rows["split"].nunique() > 1 and (rows["part"] != "train").any():
-        rows = rows[rows["part"] != "train"]
-    parts = rows["part"].where(rows["split"] == "", rows["part"] + " of " + rows["split"])
-    return ", ".join(parts.unique())
+    of_split = {str(split): " and ".join(parts.unique()) for split, parts in rows.groupby("split")["part"]}
+    held_out = {split: parts for split, parts in of_split.items() if parts != "train"}
+    return ", ".join(f"{parts} of {split}" if split else parts for split, parts in (held_out or of_split).items())
 
 
 def lines(check: Check) -> Iterator[str]:

@@ -17,13 +17,14 @@ import sys
 from pathlib import Path
 
 from breast_ultrasound.cases.folds import GROUPS, UNUSED
-from breast_ultrasound.cases.raw import RAW, TABLE, read_cases
-from breast_ultrasound.commands.folds.checking import Check, check_split, lines, read_audit
+from breast_ultrasound.cases.raw import RAW
+from breast_ultrasound.commands.folds.audit import Audit, read_audit
+from breast_ultrasound.commands.folds.checking import Check, check_split, lines
 from breast_ultrasound.commands.folds.formats import FORMATS
 from breast_ultrasound.commands.folds.given import read_split
 from breast_ultrasound.commands.folds.page import render_page
 from breast_ultrasound.commands.folds.table import read_data
-from breast_ultrasound.pipeline.errors import UserError, command
+from breast_ultrasound.pipeline.errors import UserError, command, printable
 from breast_ultrasound.pipeline.files import atomic_write
 
 
@@ -40,8 +41,10 @@ def parse() -> argparse.Namespace:
     parser.add_argument("--html", type=Path, metavar="FILE", help="also write a page with the pictures of a check")
     parser.add_argument("--most", type=int, default=200, help="how many of a kind the page shows (%(default)s)")
     arguments = parser.parse_args()
-    if (arguments.format is None) == (arguments.out is not None):
-        parser.error("OUT belongs to --format, which needs it")
+    if bool(arguments.format) != bool(arguments.out):
+        parser.error("--format needs OUT, and --check takes none")
+    if arguments.format and arguments.html:
+        parser.error("--html goes with --check alone")
     return arguments
 
 
@@ -56,15 +59,15 @@ def hand_out(name: str, out: Path) -> None:
     print(f"{out}: {images} images in {len(counts.drop(UNUSED, errors='ignore'))} folds")
 
 
-def find_pictures(check: Check) -> dict[str, Path]:
-    """Return the file of each image: the split's own, else that of the data that is checked out; UserError without."""
-    raw = {case.id: case.image for case in read_cases(RAW)} if (RAW / TABLE).exists() else {}
-    files = raw | check.files
-    missing = [case_id for case_id in check.places if case_id not in files]
+def find_pictures(check: Check, audit: Audit) -> dict[str, Path]:
+    """Return the files of the images that are parted: the split's own, else those of data/raw; UserError without."""
+    parted = check.parted()
+    files = audit.pictures(case_id for case_id in parted if case_id not in check.files) | check.files
+    missing = [case_id for case_id in parted if case_id not in files]
     if missing:
         raise UserError(
-            f"--html: {RAW} lacks the pictures of {len(missing)} images, such as {missing[0]}. Check out their data "
-            "(`uv run dvc checkout`), or leave --html out."
+            f"--html: {RAW} lacks the pictures of {len(missing)} images, such as {missing[0]}. Check out the data of "
+            f"{audit.path}, or leave --html out."
         )
     return files
 
@@ -77,14 +80,13 @@ def main() -> None:
         hand_out(arguments.format, arguments.out)
         return
     audit = read_audit(arguments.audit)
-    check = check_split(read_split(arguments.check), audit, arguments.audit)
-    sources = ", ".join(audit["source"].unique())
+    check = check_split(read_split(arguments.check), audit)
     how = f", {check.by_pixels} files by their pixels" if check.files else ""
-    print(f"{arguments.audit}: {len(audit)} images of {sources}")
+    print(f"{audit.path}: {len(audit.table)} images of {audit.sources()}")
     print(f"{arguments.check}: {len(check.places)} of these images{how}")
-    print("\n".join(lines(check)))
+    print(printable("\n".join(lines(check))))
     if arguments.html:
-        page = render_page(check, find_pictures(check), arguments.check.name, arguments.most)
+        page = render_page(check, find_pictures(check, audit), arguments.check.name, arguments.most)
         with atomic_write(arguments.html) as path:
             path.write_text(page, encoding="utf-8")
     if not check.passed:

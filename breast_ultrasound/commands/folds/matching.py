@@ -10,12 +10,15 @@ from breast_ultrasound.cases.names import normalise
 from breast_ultrasound.cases.pictures import SUFFIXES
 
 
-def match_pixels(digests: Sequence[str], audit: pd.DataFrame) -> list[str | None]:
+def match_pixels(digests: Sequence[str], digest_by_id: Mapping[str, str]) -> list[str | None]:
     """Return the id of the image that has each hash; of equal images the first, since they are of one frame.
 
-    `audit` has the column sha256.
+    >>> match_pixels(["e5", "77"], {"benign (1)": "e5", "benign (2)": "e5"})
+    ['benign (1)', None]
     """
-    id_of = dict(zip(reversed(audit["sha256"].tolist()), reversed(audit["id"].tolist()), strict=True))
+    id_of: dict[str, str] = {}
+    for case_id, digest in digest_by_id.items():
+        id_of.setdefault(digest, case_id)
     return [id_of.get(digest) for digest in digests]
 
 
