@@ -31,26 +31,29 @@ from breast_ultrasound.scoring.scores import count, dice
 _MEDIAN = 9
 
 
-class Settings(NamedTuple):
-    """Depth and standard deviation of the Gaussian, as shares of the image's sides, and share of the highest value."""
+class Gaussian(NamedTuple):
+    """Where a Gaussian lies on the middle line and its standard deviation, as shares of the image's sides."""
 
     depth: float
     width: float
-    share: float
+
+    def weights(self, height: int, width: int) -> NDArray[np.float64]:
+        """Return its values at the pixels of an image, [height, width]."""
+        down, across = (np.arange(side) / side for side in (height, width))
+        return np.outer(
+            np.exp(-(((down - self.depth) / self.width) ** 2) / 2), np.exp(-(((across - 0.5) / self.width) ** 2) / 2)
+        )
 
 
-CANDIDATES = tuple(
-    Settings(*values) for values in itertools.product((0.3, 0.4, 0.5), (0.1, 0.15, 0.2, 0.3), (0.5, 0.6, 0.7, 0.8))
-)
+GAUSSIANS = tuple(Gaussian(*values) for values in itertools.product((0.2, 0.3, 0.4), (0.2, 0.3, 0.4, 0.5)))
+SHARES = (0.6, 0.7, 0.8)
+CANDIDATES = tuple(itertools.product(GAUSSIANS, SHARES))
 
 
-def segment(image: Grey, settings: Settings) -> Mask:
+def segment(image: Grey, gaussian: Gaussian, share: float) -> Mask:
     """Return the mask of an image, uint8 [height, width]: bool of its shape, never empty."""
-    height, width = image.shape
-    rows, columns = np.mgrid[:height, :width]
-    distance = ((rows / height - settings.depth) ** 2 + (columns / width - 0.5) ** 2) / settings.width**2
-    darkness = (255 - cv2.medianBlur(image, _MEDIAN).astype(np.float64)) * np.exp(-distance / 2)
-    labels = np.asarray(cv2.connectedComponents((darkness >= settings.share * darkness.max()).astype(np.uint8))[1])
+    darkness = (255.0 - cv2.medianBlur(image, _MEDIAN)) * gaussian.weights(*image.shape)
+    labels = np.asarray(cv2.connectedComponents((darkness >= share * darkness.max()).astype(np.uint8))[1])
     part = (labels == labels.flat[darkness.argmax()]).astype(np.uint8)
     outline, _ = cv2.findContours(part, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return np.asarray(cv2.drawContours(np.zeros_like(part), outline, -1, 1, cv2.FILLED), bool)
@@ -61,7 +64,7 @@ def dice_of_all(prepared: Prepared, boxes: list[Letterbox], row: int) -> NDArray
     image, truth = (np.ascontiguousarray(boxes[row].content(of[row])) for of in (prepared.images, prepared.masks))
     if not truth.any():
         return np.full(len(CANDIDATES), np.nan)
-    counts = [count(segment(image, settings), truth > 0) for settings in CANDIDATES]
+    counts = [count(segment(image, *candidate), truth > 0) for candidate in CANDIDATES]
     return dice(*(np.array([of_one[name] for of_one in counts]) for name in ("tp", "fp", "fn")))
 
 
@@ -79,11 +82,11 @@ def main() -> None:
         subset = subsets(folds, fold)
         mean = np.nanmean(scores[subset == "train"], axis=0)
         chosen = CANDIDATES[mean.argmax()]
-        print(f"fold {fold}: {chosen}, lesion Dice on training images {mean.max():.3f}")
+        print(f"fold {fold}: {chosen[0]}, share {chosen[1]}, lesion Dice on training images {mean.max():.3f}")
         for row in np.flatnonzero(subset == "test"):
             box = boxes[row]
             grid = np.zeros((box.size, box.size), np.uint8)
-            box.content(grid)[...] = 255 * segment(np.ascontiguousarray(box.content(prepared.images[row])), chosen)
+            box.content(grid)[...] = 255 * segment(np.ascontiguousarray(box.content(prepared.images[row])), *chosen)
             write_png(folder / f"{folds['id'][row]}.png", (box.to_native(grid) >= 128).astype(np.uint8) * 255)
 
 

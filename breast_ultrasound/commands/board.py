@@ -5,20 +5,26 @@ are held side by side where they were scored on the same folds of a source. Not 
 """
 
 import argparse
+from collections.abc import Sequence
 
 from breast_ultrasound.pages.rendering import render
 from breast_ultrasound.pipeline.errors import command
 from breast_ultrasound.pipeline.files import atomic_write
-from breast_ultrasound.submissions.board import BOARD, read_entries, tables
+from breast_ultrasound.submissions.board import BOARD, Entry, read_entries, tables
 
 PAGE = BOARD.with_suffix(".md")
+
+
+def render_board(entries: Sequence[Entry]) -> str:
+    """Return the page, as Markdown."""
+    return render("board.md.j2", tables=tables(entries))
 
 
 @command
 def main() -> None:
     """Write the board."""
     argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
-    page = render("board.md.j2", tables=tables(read_entries()))
+    page = render_board(read_entries(BOARD))
     with atomic_write(PAGE) as aside:
         aside.write_text(page, encoding="utf-8")
     print(f"written: {PAGE}")

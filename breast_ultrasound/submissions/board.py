@@ -1,6 +1,6 @@
 """The entry of a system on the board, docs/board.md: who made it, and its figures on each source."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +90,7 @@ def make_entry(system: str, figures: Mapping[str, Any], scores: pd.DataFrame, fo
     )
 
 
-def read_entries(folder: Path = BOARD) -> list[Entry]:
+def read_entries(folder: Path) -> list[Entry]:
     """Read the entries of the board, by the names of their files; UserError names every fault of all of them."""
     entries, faults = [], []
     for path in sorted(folder.glob("*.json")):
@@ -102,11 +102,20 @@ def read_entries(folder: Path = BOARD) -> list[Entry]:
             ]
         else:
             entries.append(entry)
-            empty = [name for name in ("system", "author", "training", "masks") if not getattr(entry, name)]
-            faults += [f"{path}: {name} is empty. Say it in a few words." for name in empty]
+            faults += [f"{path}: {fault}" for fault in _faults(entry)]
     if faults:
         raise UserError("\n".join(faults))
     return entries
+
+
+def _faults(entry: Entry) -> Iterator[str]:
+    """Yield what is wrong with the texts of an entry, which become cells of a table."""
+    for name in ("system", "author", "training", "masks"):
+        text = getattr(entry, name)
+        if not text.strip():
+            yield f"{name} is empty. Say it in a few words."
+        if "|" in text or "\n" in text:
+            yield f"{name} holds | or a line end, which end a cell of a table. Write it without."
 
 
 def tables(entries: Sequence[Entry]) -> dict[tuple[str, str, tuple[int, ...]], list[tuple[Entry, OnSource]]]:
