@@ -1,7 +1,7 @@
 """Which file of a submission is of which image, by their names."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -41,7 +41,7 @@ def match(files: Sequence[PurePosixPath], cases: Sequence[Case]) -> Matching:
     Matching(file_of={'bus-bra bus_0001-l': PurePosixPath('mask_0001-l.png')}, unmatched=[PurePosixPath('x.png')], \
 repeated={})
     """
-    id_of = _ids_by_name(cases)
+    id_of = ids_by_name({case.id: case.source for case in cases})
     files_at = defaultdict(list)
     for file in files:
         files_at[PurePosixPath("masks", f"{_stem(file)}.png")].append(file)
@@ -58,11 +58,16 @@ repeated={})
     )
 
 
-def _ids_by_name(cases: Sequence[Case]) -> dict[str, str]:
-    """Return the ids of images by the names that files may give them."""
-    short = {case.id: case.id.removeprefix(f"{case.source} ") for case in cases}
+def ids_by_name(source_of: Mapping[str, str]) -> dict[str, str]:
+    """Return the ids of images by the names that files may give them; `source_of` has the source of each by id.
+
+    >>> ids_by_name({"bus-bra bus_0001-l": "bus-bra"})
+    {'bus_0001-l': 'bus-bra bus_0001-l', 'bus-bra bus_0001-l': 'bus-bra bus_0001-l'}
+    """
+    short = {case_id: case_id.removeprefix(f"{source} ") for case_id, source in source_of.items()}
     times = Counter(short.values())
-    return {name: case_id for case_id, name in short.items() if times[name] == 1} | {case.id: case.id for case in cases}
+    by_short = {name: case_id for case_id, name in short.items() if times[name] == 1}
+    return by_short | {case_id: case_id for case_id in source_of}
 
 
 def _stem(file: PurePosixPath) -> str:

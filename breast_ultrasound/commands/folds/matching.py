@@ -1,6 +1,5 @@
 """Which image of an audit is meant: by its pixels, its id, or the name of its file in the release."""
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import PurePosixPath
 
@@ -8,6 +7,7 @@ import pandas as pd
 
 from breast_ultrasound.cases.names import normalise
 from breast_ultrasound.cases.pictures import SUFFIXES
+from breast_ultrasound.submissions.matching import ids_by_name
 
 
 def match_pixels(digests: Sequence[str], digest_by_id: Mapping[str, str]) -> list[str | None]:
@@ -29,17 +29,8 @@ def match_names(names: Sequence[str], audit: pd.DataFrame) -> list[str | None]:
     >>> match_names(["benign (1)", "Images/bus_0001-l.png", "imagesTr/benign (1)_0000.png", "x.png"], audit)
     ['benign (1)', 'bus-bra bus_0001-l', 'benign (1)', None]
     """
-    id_of = _ids_by_name(audit)
+    id_of = ids_by_name(dict(zip(audit["id"], audit["source"], strict=True)))
     return [next((id_of[each] for each in _meanings(name) if each in id_of), None) for name in names]
-
-
-def _ids_by_name(audit: pd.DataFrame) -> Mapping[str, str]:
-    """Return ids by themselves and by the name in their release, where that is the name of a single image."""
-    ids = audit["id"].tolist()
-    released = [case_id.removeprefix(f"{source} ") for case_id, source in zip(ids, audit["source"], strict=True)]
-    counts = Counter(released)
-    by_release = {name: case_id for name, case_id in zip(released, ids, strict=True) if counts[name] == 1}
-    return by_release | {case_id: case_id for case_id in ids}
 
 
 def _meanings(name: str) -> list[str]:
