@@ -18,7 +18,7 @@ from pathlib import Path
 
 import yaml
 
-CHANGES = {"data": {"sources": ["phantom"]}, "prepare": {"size": 128}, "train": {"epochs": 1}}
+CHANGES = {"data": {"sources": ["phantom"]}, "prepare": {"side": 128}, "train": {"epochs": 1}}
 
 
 def make_clone(folder: Path, images: int) -> None:

@@ -1,7 +1,7 @@
 """How well `segment` does on the test images of the run that is checked out, from files to files.
 
     uv run python benchmarks/segment_scores.py --fold 0
-    uv run python benchmarks/segment_scores.py --fold 0 --model breast_ultrasound/pretrained/attention-unet-busi.onnx
+    uv run python benchmarks/segment_scores.py --fold 0 --model breast_ultrasound/pretrained/attention-unet.onnx
 
 Copies the images of a fold, which the network must not have been trained on, to a temporary folder, runs the command on
 it and scores the masks that it wrote by the rules of scoring/scores.py. Takes data/raw and data/folds.csv:

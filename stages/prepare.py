@@ -26,7 +26,8 @@ from breast_ultrasound.pipeline.params import Section, load
 class Prepare(Section):
     """The square grid."""
 
-    size: Annotated[int, Field(ge=16, le=2048)]
+    # Not `size`: the run cache of DVC takes two values of a key of that name for the same.
+    side: Annotated[int, Field(ge=16, le=2048)]
 
 
 class Params(Section):
@@ -59,7 +60,7 @@ def prepare(cases: list[Case], size: int, folder: Path) -> None:
 @command
 def main() -> None:
     """Prepare data/raw."""
-    size = load(Params).prepare.size
+    size = load(Params).prepare.side
     cases = read_cases(RAW)
     with atomic_write(PREPARED) as folder:
         folder.mkdir()

@@ -49,7 +49,7 @@ def check_grid(size: int, network: Network) -> None:
     """Refuse a grid that the network cannot halve as often as it has levels."""
     if size % network.stride:
         raise UserError(
-            f"prepare.size: {size} must be a multiple of the stride of the network's deepest level, {network.stride}: "
+            f"prepare.side: {size} must be a multiple of the stride of the network's deepest level, {network.stride}: "
             "network.stem · 2^(network.depth - 1) without an encoder, 32 with one"
         )
 

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import yaml
 from conftest import ROOT
+from dvc.stage.cache import _get_cache_hash
 from dvc.utils.hydra import apply_overrides
 from dvc.utils.serialize import modify_yaml
 
@@ -69,3 +70,11 @@ def test_every_key_is_explained_below_it() -> None:
     keys = [(line, below) for line, below in itertools.pairwise(lines) if re.match(r"  \w+:|\w+: \S", line)]
     assert len(keys) >= len({".".join(key.split(".")[:2]) for key in VALUES})
     assert [line for line, below in keys if not below.lstrip().startswith("# ")] == []
+
+
+@pytest.mark.parametrize("key", VALUES)
+def test_the_run_cache_of_dvc_tells_values_of_each_key_apart(key: str) -> None:
+    """It leaves out keys with the names of what it records of files, and would take an earlier output for another's."""
+    section, _, name = key.rpartition(".")
+    one, other = ({"params": {"params.yaml": {section: {name: value}}}} for value in (1, 2))
+    assert _get_cache_hash(one) != _get_cache_hash(other)

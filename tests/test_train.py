@@ -198,7 +198,7 @@ def test_the_learning_rate_warms_up_and_falls_to_zero(tiny: TrainingSettings) ->
 
 def test_a_grid_that_cannot_be_halved_often_enough_is_refused(tiny: TrainingSettings) -> None:
     check_grid(32, tiny.network)
-    with pytest.raises(UserError, match=r"prepare\.size: 34 must be a multiple of .* 4: network\.stem"):
+    with pytest.raises(UserError, match=r"prepare\.side: 34 must be a multiple of .* 4: network\.stem"):
         check_grid(34, tiny.network)
 
 

@@ -10,7 +10,7 @@ from breast_ultrasound.pipeline.errors import UserError
 # Relative to the folder that a command is run in: the export of the run that is checked out there.
 OWN = Path("models/attention-unet.onnx")
 # Comes with the package, wherever that is installed.
-PRETRAINED = Path(__file__).parents[1] / "pretrained/attention-unet-busi.onnx"
+PRETRAINED = Path(__file__).parents[1] / "pretrained/attention-unet.onnx"
 
 # A network that was trained on fewer images is doubted.
 _FEW = 300

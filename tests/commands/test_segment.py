@@ -316,7 +316,7 @@ def test_the_network_of_the_run_is_taken_unless_it_is_trained_on_phantoms(
     checkout: Path, write: Write, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write("scan.png", scan_image())
-    own, pretrained = checkout / "models/attention-unet.onnx", checkout / "package/attention-unet-busi.onnx"
+    own, pretrained = checkout / "models/attention-unet.onnx", checkout / "package/attention-unet.onnx"
     monkeypatch.setattr(choice, "PRETRAINED", pretrained)
 
     def first_line() -> str:
@@ -329,7 +329,7 @@ def test_the_network_of_the_run_is_taken_unless_it_is_trained_on_phantoms(
     pretrained.parent.mkdir()
     pretrained.write_bytes(own.read_bytes())
     assert first_line() == (
-        "attention-unet-busi.onnx: the network that comes with the project, trained on phantom; "
+        "attention-unet.onnx: the network that comes with the project, trained on phantom; "
         "the network of this run is trained on phantoms."
     )
     own.unlink()

@@ -85,7 +85,7 @@ HALF = {"device": "cpu", "precision": "bfloat16", "arithmetic": "native"}
         ("split.run", [0, 0], "different folds"),
         ("split.run", [], "split.run is []"),
         ("split.folds", 1, "split.folds is 1"),
-        ("prepare.size", 4, "greater than or equal to 16"),
+        ("prepare.side", 4, "greater than or equal to 16"),
         ("seed", -1, "seed is -1"),
     ],
 )
@@ -107,7 +107,7 @@ ABSURD = {
     "phantom.gain": -1e30,
     "phantom.depth": 1e30,
     "phantom.sector": 121,
-    "prepare.size": 10**6,
+    "prepare.side": 10**6,
     "audit.sweep": 1e30,
     "split.folds": 10**9,
     "split.run": [10**9],
