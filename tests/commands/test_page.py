@@ -425,6 +425,8 @@ def test_nothing_about_the_patient_leaves_by_the_page(port: int) -> None:
 @pytest.fixture
 def page(browser: Chrome, port: int) -> Chrome:
     browser.get(f"http://127.0.0.1:{port}/")
+    # Clears it of what other tests logged.
+    browser.get_log("browser")
     return browser
 
 

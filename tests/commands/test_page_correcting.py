@@ -44,6 +44,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
 def page(browser: Chrome, served: Served) -> Chrome:
     browser.get(f"http://127.0.0.1:{served.port}/")
     wait(browser, "document.getElementById('view').dataset.tool")
+    # Clears it of what other tests logged.
+    browser.get_log("browser")
     return browser
 
 
@@ -106,6 +108,7 @@ def test_a_key_accepts_the_mask_as_it_is_and_shows_the_next(page: Chrome, served
     assert mask.any()
     assert text(page, "kept-count") == "1 of 2 images kept"
     assert "✓ accepted as benign" in text(page, "scans")
+    assert all(entry["level"] != "SEVERE" for entry in page.get_log("browser"))
 
 
 def test_where_all_are_kept_the_next_to_come_is_shown(
