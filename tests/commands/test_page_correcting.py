@@ -201,6 +201,15 @@ def test_a_polygon_is_closed_by_its_first_corner_a_hole_filled_a_lesion_deleted(
     assert not mask[150, 250]
 
 
+def test_enter_closes_a_polygon_whose_tool_was_chosen_by_its_button(page: Chrome, tmp_path: Path) -> None:
+    open_scans(page, tmp_path, scan())
+    page.find_element(By.CSS_SELECTOR, "button[data-tool=polygon]").click()
+    for corner in ((20, 20), (80, 20), (80, 80)):
+        drag(page, corner)
+    press(page, Keys.ENTER)
+    assert page.find_element(By.ID, "undo").is_enabled()
+
+
 def test_the_class_is_that_of_a_key_and_a_contradiction_is_named(page: Chrome, served: Served, tmp_path: Path) -> None:
     open_scans(page, tmp_path, scan())
     press(page, "3", "a")
