@@ -425,6 +425,8 @@ def test_nothing_about_the_patient_leaves_by_the_page(port: int) -> None:
 @pytest.fixture
 def page(browser: Chrome, port: int) -> Chrome:
     browser.get(f"http://127.0.0.1:{port}/")
+    # Clears it of what other tests logged.
+    browser.get_log("browser")
     return browser
 
 
@@ -513,6 +515,12 @@ def test_a_synthetic_scan_is_a_click_away(page: Chrome) -> None:
     page.find_element(By.ID, "sample").click()
     wait(page, "document.getElementById('name').textContent === 'synthetic-phantom.jpg'")
     assert "Drawn by this project's phantom; no patient." in text(page, "inbox")
+
+
+def test_without_a_folder_nothing_can_be_kept(page: Chrome, port: int) -> None:
+    key = drop(port, "a.png", picture_bytes(scan_image()))[0]["key"]
+    assert Reply(port, "PUT", f"/scans/{key}/1/case", b'{"class": "benign", "edges": [0, 9]}').status in (404, 405)
+    assert page.find_elements(By.CSS_SELECTOR, "#tools, #accept") == []
 
 
 def test_masks_among_scans_and_notes_are_named_on_the_page(page: Chrome, tmp_path: Path, files: list[Path]) -> None:

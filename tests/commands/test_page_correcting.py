@@ -44,6 +44,8 @@ def served(tmp_path: Path) -> Iterator[Served]:
 def page(browser: Chrome, served: Served) -> Chrome:
     browser.get(f"http://127.0.0.1:{served.port}/")
     wait(browser, "document.getElementById('view').dataset.tool")
+    # Clears it of what other tests logged.
+    browser.get_log("browser")
     return browser
 
 
@@ -106,6 +108,7 @@ def test_a_key_accepts_the_mask_as_it_is_and_shows_the_next(page: Chrome, served
     assert mask.any()
     assert text(page, "kept-count") == "1 of 2 images kept"
     assert "✓ accepted as benign" in text(page, "scans")
+    assert all(entry["level"] != "SEVERE" for entry in page.get_log("browser"))
 
 
 def test_where_all_are_kept_the_next_to_come_is_shown(
@@ -196,6 +199,15 @@ def test_a_polygon_is_closed_by_its_first_corner_a_hole_filled_a_lesion_deleted(
     assert mask[130:170, 130:170].all()
     assert by_network[150, 250]
     assert not mask[150, 250]
+
+
+def test_enter_closes_a_polygon_whose_tool_was_chosen_by_its_button(page: Chrome, tmp_path: Path) -> None:
+    open_scans(page, tmp_path, scan())
+    page.find_element(By.CSS_SELECTOR, "button[data-tool=polygon]").click()
+    for corner in ((20, 20), (80, 20), (80, 80)):
+        drag(page, corner)
+    press(page, Keys.ENTER)
+    assert page.find_element(By.ID, "undo").is_enabled()
 
 
 def test_the_class_is_that_of_a_key_and_a_contradiction_is_named(page: Chrome, served: Served, tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ async function accept() {
 function markAsKept(scan, kept, verdict) {
   for (const frame of scan.frames.filter(({ pixels }) => pixels === kept.pixels)) {
     frame.kept = verdict;
-    if (frame !== kept) frame.draft = null;
+    if (frame !== kept && frame !== frameOnDisplay()) frame.draft = null;
     emit("kept", scan);
   }
 }

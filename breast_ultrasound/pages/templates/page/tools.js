@@ -123,6 +123,8 @@ view.addEventListener("pointerdown", (event) => {
   if (isPenInUse && event.pointerType === "touch") return;
   if (event.button === 2 || pointers.size === 2) return;
   event.preventDefault();
+  // Keys are for the picture then, no longer for the button that chose the tool.
+  view.focus({ preventScroll: true });
   view.setPointerCapture(event.pointerId);
   pointers.set(event.pointerId, positionOf(event));
   if (pointers.size === 2) {
