@@ -82,7 +82,7 @@ def rows(entry: Entry) -> Iterator[str]:
     yield "| data | system | lesion Dice | missed lesions | specificity on normal images |"
     yield "| --- | --- | --- | --- | --- |"
     for source, figures in entry.sources.items():
-        folds = f", fold {', '.join(map(str, figures.tested))}" if figures.folds else ""
+        folds = f", folds {' '.join(map(str, figures.tested))}" if figures.folds else ""
         missed, normal = (
             figure.percent() if figure else "–" for figure in (figures.missed_lesions, figures.normal_specificity)
         )

@@ -29,7 +29,8 @@ def score_submission(submission: Submission, images: ImagesToScore, folder: Path
     work = partial(_score, submission, folder)
     cases = [case for case in images.cases if submission.holds(case.id)]
     results = list(map_on_all_cores(work, cases, "score"))
-    faults = [*submission.faults, *(str(result) for result in results if isinstance(result, UserError))]
+    unread = "\n".join(str(result) for result in results if isinstance(result, UserError))
+    faults = [*submission.faults, *unread.splitlines()]
     scored = [result for result in results if not isinstance(result, UserError)]
     if not faults and submission.probabilities and all(row["peak"] <= 1 / 255 for rows, _ in scored for row in rows):
         faults.append("no probability of any image is above 1/255. Labels 0 and 1 are masks, not probabilities.")

@@ -71,14 +71,18 @@ class Submission:
     def predict(self, case_id: str, height: int, width: int) -> Predicted:
         """Read what belongs to an image; without masks, the mask is the probability cut at one half.
 
-        UserError names the file that cannot be read, is of another size, or can be read in two ways.
+        UserError names, on a line each, the files that cannot be read, are of another size, or can be read in two ways.
         """
-        probability = self.probabilities.readers[case_id](height, width) if self.probabilities else None
-        if self.masks:
-            return Predicted(self.masks.readers[case_id](height, width), probability)
-        # One of the two is there.
-        assert probability is not None
-        return Predicted(binary_mask(probability, Steps()), probability)
+        read, faults = [], []
+        for files in self.given:
+            try:
+                read.append(files.readers[case_id](height, width))
+            except UserError as error:
+                faults.append(str(error))
+        if faults:
+            raise UserError("\n".join(faults))
+        mask = read[0] if self.masks else binary_mask(read[0], Steps())
+        return Predicted(mask, read[-1] if self.probabilities else None)
 
 
 def open_submission(masks: Path | None, probabilities: Path | None, images: ImagesToScore) -> Submission:

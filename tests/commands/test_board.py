@@ -4,12 +4,14 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 from conftest import ROOT
 
 from breast_ultrasound.commands.board import render_board
 from breast_ultrasound.pipeline.errors import UserError
 from breast_ultrasound.submissions.board import BOARD, read_entries
+from breast_ultrasound.submissions.images_to_score import digest_folds
 
 
 def entry(system: str, lesion_dice: float | None, **changed: Any) -> dict[str, Any]:
@@ -33,6 +35,11 @@ def board(folder: Path, *entries: dict[str, Any]) -> str:
 def test_the_committed_page_is_that_of_the_committed_entries() -> None:
     page = (ROOT / BOARD).with_suffix(".md").read_text(encoding="utf-8")
     assert page == render_board(read_entries(ROOT / BOARD)), "run `uv run board`"
+
+
+def test_the_folds_of_busi_on_the_board_are_the_published_ones() -> None:
+    published = digest_folds(pd.read_csv(ROOT / "docs/folds/busi.csv"))
+    assert {entry.sources["busi"].folds for entry in read_entries(ROOT / BOARD)} == {published}
 
 
 def test_the_best_system_comes_first(tmp_path: Path) -> None:

@@ -115,6 +115,16 @@ def test_all_faults_are_named_at_once(score: Score, write: Write, tmp_path: Path
     ]
 
 
+def test_a_mask_and_a_probability_of_one_image_are_both_named(score: Score, write: Write, tmp_path: Path) -> None:
+    for case_id, truth in TRUTHS.items():
+        write(f"masks/{case_id}.png", truth)
+        write(f"probabilities/{case_id}.png", truth)
+    for folder in ("masks", "probabilities"):
+        write(f"{folder}/normal (1).png", LESION[:, :5])
+    with pytest.raises(UserError, match=r"faults: 2\n.*masks/normal.*\n.*probabilities/normal"):
+        score(tmp_path / "masks", tmp_path / "probabilities")
+
+
 def test_labels_are_no_probabilities(score: Score, write: Write, tmp_path: Path) -> None:
     for case_id, truth in TRUTHS.items():
         write(f"labels/{case_id}.png", truth // 255)
