@@ -3,10 +3,10 @@
 Takes pictures and DICOM files, with masks in the layouts that people use: pairs such as `x.png` and `x_mask.png`;
 folders such as `images` and `masks`, `imagesTr` and `labelsTr`, `JPEGImages` and `SegmentationClass`; class folders,
 also one in the other; a COCO file with the outlines of all images; and DICOM Segmentations of DICOM files, whatever
-their names are. Writes FOLDER/cases.csv, to be looked at and
-edited. Classes and patients come from a table of comma-separated values in the folder that has a line for each image;
-classes otherwise from the names of folders; all others are `lesion` where a mask shows one and `normal` where it is
-empty. Prints which images have no mask and which masks no image.
+their names are. Writes FOLDER/cases.csv, to be looked at and edited. Classes and patients come from a table of
+comma-separated values in the folder that has a line for each image; classes otherwise from the names of folders; all
+others are `lesion` where a mask shows one and `normal` where it is empty. Prints which images have no mask and which
+masks no image.
 
 Not part of the pipeline, which takes the table with `data.sources`.
 """
