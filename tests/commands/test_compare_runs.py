@@ -72,6 +72,17 @@ def test_runs_from_before_the_columns_were_renamed_are_read(compare_runs: Compar
     assert (gained["id"], gained["kind_first"], gained["kind_second"]) == ("benign (0)", "false negative", "displaced")
 
 
+def test_of_an_earlier_run_that_kept_no_source_the_images_of_its_only_source_are_compared(
+    compare_runs: Compare,
+) -> None:
+    Path("params.yaml").write_text("data: {source: busi}\n", encoding="utf-8")
+    pooled = own_scores(60, 60, 40).assign(source=["busi", "busi", "own"] * 4)
+    earlier = own_scores(50, 50, 50)
+    earlier = earlier[earlier["id"] != "benign (2)"]
+    comparison = compare_runs({"scores": earlier}, {"scores": pooled})
+    assert (comparison.images, comparison.left_out) == (2, ["own"])
+
+
 def test_runs_of_the_same_sources_are_compared_by_source(compare_runs: Compare) -> None:
     sources = {f"benign ({number})": source for number, source in enumerate(("busi", "busi", "own"))}
     first, second = (

@@ -7,11 +7,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
+import yaml
 
 from breast_ultrasound.cases.folds import GROUPS
 from breast_ultrasound.commands.compare.revisions import Revision
 from breast_ultrasound.commands.compare.systems import Run
 from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.pipeline.params import PARAMS
 from breast_ultrasound.pipeline.tables import read_table
 from breast_ultrasound.scoring import external
 from breast_ultrasound.scoring.comparison import (
@@ -98,12 +100,12 @@ def read_scoring_rules(run: Run) -> int:
 def read_scores(run: Run) -> dict[str, pd.DataFrame]:
     """Read by subset the scores of the validation and test images of a run, and of its external test sets, if any.
 
-    The tables of external sets have no column `fold`. In those of earlier commits the source is empty. UserError where
-    the run has no scores.
+    The tables of external sets have no column `fold`. Earlier commits have a single source, that of their params; the
+    source of external sets is empty. UserError where the run has no scores.
     """
-    tables = [_read_table(run, PER_IMAGE)]
+    tables = [_read_table(run, PER_IMAGE, _only_source(run))]
     with contextlib.suppress(UserError):
-        tables.append(_read_table(run, external.PER_IMAGE))
+        tables.append(_read_table(run, external.PER_IMAGE, ""))
     return {str(subset): rows for table in tables for subset, rows in table.groupby("subset")}
 
 
@@ -113,6 +115,14 @@ def count_several_patients(revision: Revision) -> int:
     return int(groups["several_patients"].sum()) if "several_patients" in groups else 0
 
 
-def _read_table(run: Run, path: Path) -> pd.DataFrame:
+def _read_table(run: Run, path: Path, source: str) -> pd.DataFrame:
     table = read_table(io.StringIO(run.read(path))).rename(columns=_EARLIER_COLUMNS)
-    return table.assign(source=table.get("source", "")).replace({"kind": _EARLIER_KINDS})
+    return table.assign(source=table.get("source", source)).replace({"kind": _EARLIER_KINDS})
+
+
+def _only_source(run: Run) -> str:
+    """Return the source that the params of an earlier commit name; empty where they name none, or there are none."""
+    try:
+        return yaml.safe_load(run.read(PARAMS))["data"].get("source", "")
+    except (UserError, KeyError, TypeError):
+        return ""
