@@ -61,7 +61,7 @@ def open_network(path: Path, device: str = "CPU", many: bool = True) -> Exported
     >>> from breast_ultrasound import PRETRAINED
     >>> network = open_network(PRETRAINED)
     >>> network.card.data, network.card.size, network.card.classes
-    ('busi', 256, ('benign', 'malignant', 'normal'))
+    ('busi, bus-bra, bus-uclm', 256, ('benign', 'malignant', 'normal'))
     >>> output = network.predict(np.zeros((256, 256), np.uint8))
     >>> output.probability.shape, output.probability.dtype, output.class_probabilities.shape
     ((256, 256), dtype('uint8'), (3,))
