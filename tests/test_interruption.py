@@ -110,7 +110,7 @@ PREPARE = f"{sys.executable} -m stages.prepare"
 def test_a_full_disk_is_an_error_and_leaves_nothing_half_written(
     on_small_disk: Callable[[str], subprocess.CompletedProcess[str]],
 ) -> None:
-    done = on_small_disk(f"sed -i 's/size: 64/size: 1024/' params.yaml && {PREPARE}; echo ended $? && ls -A data")
+    done = on_small_disk(f"sed -i 's/side: 64/side: 1024/' params.yaml && {PREPARE}; echo ended $? && ls -A data")
     assert done.stdout.split() == ["ended", "1", "raw"]
     assert done.stderr.splitlines()[-1].startswith(
         "error: data/prepared: could not be written ([Errno 28] No space left"

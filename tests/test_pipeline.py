@@ -218,7 +218,7 @@ def test_fewer_folds_leave_nothing_of_the_others_behind(working_copy: Path) -> N
         assert [path.name for path in (working_copy / folder).iterdir()] == ["fold-0"]
     lock = yaml.safe_load((working_copy / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     read = {dep["path"]: dep for name in ("evaluate", "report") for dep in lock[name]["deps"]}
-    assert read["data/predictions"]["nfiles"] == 2
+    assert read["data/predictions"]["nfiles"] == 3
     assert read["data/predictions"]["md5"] != committed_hash(working_copy, "data/predictions")
     assert "up to date" in dvc(working_copy, "status")
 
