@@ -49,7 +49,7 @@ Item = dict[str, Any]
 def steps(keys: list[str], size: int) -> list[Any]:
     """Return the transforms from the files of an item to arrays [1, size, size], images from 0 to 1."""
     return [
-        LoadImaged(keys, reader=PILReader(reverse_indexing=True), ensure_channel_first=True),
+        LoadImaged(keys, reader=PILReader(reverse_indexing=False), ensure_channel_first=True),
         ScaleIntensityd(keys),
         Resized(keys, (size, size), mode=MODES[: len(keys)]),
     ]
