@@ -147,6 +147,15 @@ def follow(outcomes: Iterable[list[Row] | UnreadableError], progress: Workload, 
             progress.scans += 1
 
 
+def doubt(unlike: Sequence[str], frames: int) -> str:
+    """Return the line that names the scans of frames, some of all, that are unlike the images of the network."""
+    names = ", ".join(dict.fromkeys(unlike[:_MOST_LINES])) + (" …" if len(unlike) > _MOST_LINES else "")
+    return (
+        f"{len(unlike)} of {frames} frames are unlike the images that the network was tested on, so that its answers "
+        f"may be wrong (feature_distance above {FARTHEST} in findings.csv): {names}"
+    )
+
+
 def print_summary(progress: Workload, output: Path) -> None:
     """Print the class and the predicted Dice of few frames, and what was written."""
     frames = {(row["image"], row["frame"]): row for row in progress.rows}
@@ -155,13 +164,7 @@ def print_summary(progress: Workload, output: Path) -> None:
             share = f"{row['class']} ({row['p_' + row['class']]:.0%}), " if row["class"] else ""
             print(printable(f"{image}: {share}predicted Dice of the mask {row['predicted_dice']:.2f}"))
     if unlike := [image for (image, _), row in frames.items() if (row["feature_distance"] or 0) > FARTHEST]:
-        names = ", ".join(dict.fromkeys(unlike[:_MOST_LINES])) + (" …" if len(unlike) > _MOST_LINES else "")
-        print(
-            printable(
-                f"{len(unlike)} of {len(frames)} frames are unlike the images that the network was tested on, so that "
-                f"its answers may be wrong (feature_distance above {FARTHEST} in findings.csv): {names}"
-            )
-        )
+        print(printable(doubt(unlike, len(frames))))
     if progress.scans:
         lesions = sum(row["lesion"] > 0 for row in progress.rows)
         written = f"masks of {progress.scans} scan(s) written to {output}, lesions: {lesions}"
