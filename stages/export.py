@@ -24,6 +24,7 @@ from breast_ultrasound.answers.predictions import FEATURES, PROBABILITY, class_l
 from breast_ultrasound.cases.classes import CLASSES
 from breast_ultrasound.cases.folds import GROUPS, Run, read_folds, subsets
 from breast_ultrasound.cases.prepared import PREPARED, Prepared, letterboxes
+from breast_ultrasound.cases.raw import SourceNames
 from breast_ultrasound.exporting.conversion import portable, write_litert, write_onnx
 from breast_ultrasound.exporting.feature_distance import fit_feature_distance
 from breast_ultrasound.exporting.litert import litert_predict
@@ -37,7 +38,7 @@ from breast_ultrasound.network.ensemble import ensemble_mean, predict_mean
 from breast_ultrasound.network.inference import Predict
 from breast_ultrasound.network.unet import CLASS_OUTPUT
 from breast_ultrasound.pipeline.errors import command
-from breast_ultrasound.pipeline.files import atomic_write
+from breast_ultrasound.pipeline.files import atomic_write, write_json
 from breast_ultrasound.pipeline.params import Between, Section, load
 from breast_ultrasound.pipeline.tables import read_table
 from breast_ultrasound.scoring.figures import FIGURES, headline
@@ -53,12 +54,6 @@ _BATCH = 8
 Format = Literal["onnx", "tflite"]
 
 
-class DataSources(Section, extra="ignore"):
-    """The origin of the images."""
-
-    sources: Annotated[tuple[str, ...], Field(strict=False)]
-
-
 class Export(Section):
     """The exported file."""
 
@@ -70,7 +65,7 @@ class Export(Section):
 class Params(Section):
     """The keys of params.yaml that this stage reads."""
 
-    data: DataSources
+    data: SourceNames
     split: Run
     predict: Predict
     export: Export
@@ -193,8 +188,7 @@ def main() -> None:
         proof = prove(exporter, members, aside)
         check(proof, params.export.bound)
         about = {"bytes": aside.stat().st_size, "sha256": digest(aside)}
-    with atomic_write(Path(f"metrics/export/{suffix}.json")) as aside:
-        aside.write_text(json.dumps(about | proof, indent=2) + "\n")
+    write_json(Path(f"metrics/export/{suffix}.json"), about | proof)
 
 
 if __name__ == "__main__":

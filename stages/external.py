@@ -37,7 +37,7 @@ from breast_ultrasound.inference.grid import to_grid, to_native
 from breast_ultrasound.network.features import imagenet_encoder
 from breast_ultrasound.pipeline.engine import map_on_all_cores
 from breast_ultrasound.pipeline.errors import UserError, command
-from breast_ultrasound.pipeline.files import atomic_write
+from breast_ultrasound.pipeline.files import atomic_write, write_json
 from breast_ultrasound.pipeline.params import Gib, Section, Seed, load
 from breast_ultrasound.scans.scan import Frame
 from breast_ultrasound.scoring import figures
@@ -209,8 +209,7 @@ def main() -> None:
             scores, results = evaluate_all(params, Path(folder))
     with atomic_write(PER_IMAGE) as aside:
         scores.to_csv(aside, index=False, float_format="%.6f")
-    with atomic_write(FIGURES) as aside:
-        aside.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
+    write_json(FIGURES, results)
     for name, result in results.items():
         repeated, swept = (len(result[f"left out as {kind}"]) for kind in OVERLAPS)
         images = result["after"]["all"]["images"]
