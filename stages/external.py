@@ -152,7 +152,7 @@ def predict(ensemble: "keras.Model", cases: Sequence[Case], subset: str) -> Iter
     for start in range(0, len(cases), _BATCH):
         batch = cases[start : start + _BATCH]
         frames = [Frame.without_region(read_grey(case.image), number=1) for case in batch]
-        probability, classes = predict_mean(ensemble, np.stack([to_grid(frame, size) for frame in frames]))
+        probability, classes, _ = predict_mean(ensemble, np.stack([to_grid(frame, size) for frame in frames]))
         # Logarithms of probabilities are logits that a temperature of 1 leaves calibrated.
         logits = np.log(np.maximum(classes.astype(float), np.finfo(float).tiny))
         for case, frame, grid, case_logits in zip(batch, frames, probability, logits, strict=True):
