@@ -18,7 +18,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from breast_ultrasound.inference.exported import read_card
+from breast_ultrasound.inference.exported import read_network
 from breast_ultrasound.sources.phantom import write_phantom
 
 
@@ -62,7 +62,7 @@ def main() -> None:
     print(f"start to refusal of a missing file: {refused:.2f} s")
     print(f"{arguments.images} images, file to file: {arguments.images / many:.1f} images/s")
     if arguments.peer:
-        peers(arguments.peer, arguments.peer_script, read_card(arguments.model).size)
+        peers(arguments.peer, arguments.peer_script, read_network(arguments.model).card.size)
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from breast_ultrasound.cases.folds import GROUPS
 from breast_ultrasound.cases.raw import RAW, read_cases
 from breast_ultrasound.network.features import imagenet_encoder
 from breast_ultrasound.pipeline.errors import command
-from breast_ultrasound.pipeline.files import atomic_write
+from breast_ultrasound.pipeline.files import atomic_write, write_json
 from breast_ultrasound.pipeline.params import Section, Seed, load
 
 AUDIT = Path("metrics/audit.json")
@@ -68,8 +68,7 @@ def write(table: pd.DataFrame, groups: Path, summary: Path) -> None:
     """Write groups.csv, flags as 0 and 1, and audit.json."""
     with atomic_write(groups) as aside:
         table.astype(dict.fromkeys(FLAGS, int)).to_csv(aside, index=False, float_format="%.3f")
-    with atomic_write(summary) as aside:
-        aside.write_text(json.dumps(summarise(table), indent=2) + "\n")
+    write_json(summary, summarise(table))
 
 
 @command

@@ -13,11 +13,11 @@ from typing import Annotated
 import pandas as pd
 from pydantic import Field, model_validator
 
+from breast_ultrasound.cases.ids import is_safe
 from breast_ultrasound.cases.raw import RAW, Case, Source, image_file, mask_file, write_sources, write_table
 from breast_ultrasound.pipeline.errors import UserError, command
 from breast_ultrasound.pipeline.files import atomic_write
 from breast_ultrasound.pipeline.params import Gib, Section, Seed, load
-from breast_ultrasound.sources.case_rows import is_safe
 from breast_ultrasound.sources.own_data import copy_own_data, name_of
 from breast_ultrasound.sources.phantom import Scanner, write_phantom
 from breast_ultrasound.sources.releases import RELEASES, copy_from_archive

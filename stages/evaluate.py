@@ -8,7 +8,6 @@ Scores and the rule for empty masks: scoring/scores.py. Post-processing: answers
 images: answers/cross_fitting.py. Kinds of error: scoring/error_kinds.py.
 """
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -30,7 +29,7 @@ from breast_ultrasound.cases.folds import GROUPS, Run, fitting_subset, read_fold
 from breast_ultrasound.cases.prepared import PREPARED, Prepared
 from breast_ultrasound.cases.raw import RAW, read_cases
 from breast_ultrasound.pipeline.errors import command
-from breast_ultrasound.pipeline.files import atomic_write
+from breast_ultrasound.pipeline.files import atomic_write, write_json
 from breast_ultrasound.pipeline.params import Between, Real, Section, Seed, Shares, Switch, load
 from breast_ultrasound.pipeline.tables import read_table
 from breast_ultrasound.scoring.figures import FIGURES, PER_IMAGE, headline, summarise_run
@@ -110,12 +109,6 @@ def fit(loaded: Params, prepared: Prepared, audit: pd.DataFrame, test: PairedTes
     networks = {fold: read_held_out(fold, subset, prepared, audit) for fold in loaded.split.run}
     choice = StepSearch(loaded.postprocess.model_dump(), loaded.evaluate.missed_lesion, test)
     return fit_all(networks, networks_to_fit_on(loaded.split.run, folds), choice)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file that people can read."""
-    with atomic_write(path) as aside:
-        aside.write_text(json.dumps(content, indent=2, allow_nan=False) + "\n")
 
 
 def write_tables(path: Path, tables: Sequence[pd.DataFrame]) -> pd.DataFrame:

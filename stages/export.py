@@ -3,15 +3,15 @@
 models/attention-unet.onnx takes grey values uint8 [n, size, size] and returns `probability` [n, size, size] and, with a
 class head, `class_probability` [n, 3] and `feature_distance` [n]: of one fold, or the mean of several
 (network/ensemble.py). Its metadata are what it takes to make masks of these (inference/card.py).
-metrics/export/onnx.json proves it: how far the file is, on the test images, from what the stage `predict` wrote and, of
-several networks, from their mean in Keras. Beyond `export.bound` the stage fails.
+metrics/export/onnx.json proves it: how far each output is, on the test images, from what the stage `predict` wrote and,
+of several networks, from their mean in Keras. Beyond `export.bound` the stage fails.
 """
 
 import argparse
 import json
 import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -24,6 +24,7 @@ from breast_ultrasound.answers.predictions import FEATURES, PROBABILITY, class_l
 from breast_ultrasound.cases.classes import CLASSES
 from breast_ultrasound.cases.folds import GROUPS, Exported, Run, read_folds, subsets
 from breast_ultrasound.cases.prepared import PREPARED, Prepared, letterboxes
+from breast_ultrasound.cases.raw import SourceNames
 from breast_ultrasound.exporting.conversion import portable, write_litert, write_onnx
 from breast_ultrasound.exporting.feature_distance import fit_feature_distance
 from breast_ultrasound.exporting.litert import litert_predict
@@ -37,7 +38,7 @@ from breast_ultrasound.network.ensemble import ensemble_mean, predict_mean
 from breast_ultrasound.network.inference import Predict
 from breast_ultrasound.network.unet import CLASS_OUTPUT
 from breast_ultrasound.pipeline.errors import command
-from breast_ultrasound.pipeline.files import atomic_write
+from breast_ultrasound.pipeline.files import atomic_write, write_json
 from breast_ultrasound.pipeline.params import Between, Section, load
 from breast_ultrasound.pipeline.tables import read_table
 from breast_ultrasound.scoring.figures import FIGURES, headline
@@ -53,12 +54,6 @@ _BATCH = 8
 Format = Literal["onnx", "tflite"]
 
 
-class DataSources(Section, extra="ignore"):
-    """The origin of the images."""
-
-    sources: Annotated[tuple[str, ...], Field(strict=False)]
-
-
 class Export(Exported, extra="forbid"):
     """The exported file."""
 
@@ -70,7 +65,7 @@ class Export(Exported, extra="forbid"):
 class Params(Section):
     """The keys of params.yaml that this stage reads."""
 
-    data: DataSources
+    data: SourceNames
     split: Run
     predict: Predict
     export: Export
@@ -98,13 +93,17 @@ class Exporter:
     half: bool
 
     def write(self, members: Sequence[Trained], path: Path) -> None:
-        """Write the mean of networks to a file, with its feature distance where all of them have one."""
+        """Write the mean of networks to a file."""
         writer = write_onnx if self.format == "onnx" else write_litert
-        networks = [portable(member.network) for member in members]
+        mean = self.mean([replace(member, network=portable(member.network)) for member in members])
+        writer(mean, self.card, self.half, path)
+
+    def mean(self, members: Sequence[Trained]) -> "keras.Model":
+        """Return the mean of networks in Keras, with its feature distance where all of them have one."""
+        networks = [member.network for member in members]
         distances = [member.distance for member in members if member.distance]
         distances = distances if len(distances) == len(members) else []
-        mean = ensemble_mean(networks, self.card.mirror, self.card.postprocessing.temperature, distances)
-        writer(mean, self.card, self.half, path)
+        return ensemble_mean(networks, self.card.mirror, self.card.postprocessing.temperature, distances)
 
     def open(self, path: Path) -> Compute:
         """Return the function that a file computes."""
@@ -120,23 +119,29 @@ def read_trained(fold: int) -> Trained:
     return Trained(model_files.load(model_files.model_file(fold)), distance)
 
 
-def read_predicted(fold: int, prepared: Prepared, temperature: float) -> Iterator[Expected]:
-    """Yield a fold's test images with what the stage `predict` wrote of them, the classes calibrated."""
+def read_predicted(
+    fold: int, prepared: Prepared, temperature: float, distance: FeatureDistance | None
+) -> Iterator[Expected]:
+    """Yield a fold's test images with what the stage `predict` wrote of them.
+
+    The classes are calibrated, and the features are taken for their distance.
+    """
     rows = read_rows(predictions(fold))
     probability = np.load(predictions(fold) / PROBABILITY, mmap_mode="r")
     classes = class_probabilities(class_logits(rows), temperature)
+    distances = np.asarray(distance(np.load(predictions(fold) / FEATURES))).tolist() if distance else [None] * len(rows)
     for row in np.flatnonzero(rows["subset"] == "test"):
         place = int(np.flatnonzero(prepared.index["id"] == rows["id"][row])[0])
         (box,) = letterboxes(prepared.index.iloc[[place]])
-        yield Expected(prepared.images[place], box, Output(probability[row], classes[row]))
+        yield Expected(prepared.images[place], box, Output(probability[row], classes[row], distances[row]))
 
 
 def predict_again(ensemble: "keras.Model", images: Sequence[Expected]) -> Iterator[Expected]:
     """Yield images with the output of the mean of several networks, computed by Keras, in place of their own."""
     for start in range(0, len(images), _BATCH):
         batch = images[start : start + _BATCH]
-        probability, classes = predict_mean(ensemble, np.stack([image.grid for image in batch]))
-        for image, output in zip(batch, map(Output, probability, classes), strict=True):
+        outputs = map(Output, *predict_mean(ensemble, np.stack([image.grid for image in batch])))
+        for image, output in zip(batch, outputs, strict=True):
             yield Expected(image.grid, image.box, output)
 
 
@@ -154,12 +159,12 @@ def prove(exporter: Exporter, members: dict[int, Trained], file: Path) -> dict[s
             alone = file if len(members) == 1 else Path(folder) / f"fold-{fold}{file.suffix}"
             if alone != file:
                 exporter.write([member], alone)
-            images = read_predicted(fold, prepared, temperature)
+            images = read_predicted(fold, prepared, temperature, member.distance)
             proof[f"fold-{fold}"] = differences(exporter.open(alone), images, postprocessing)
     if len(members) > 1:
-        mean = ensemble_mean([member.network for member in members.values()], exporter.card.mirror, temperature)
-        images = [image for fold in members for image in read_predicted(fold, prepared, temperature)]
-        proof["average"] = differences(exporter.open(file), predict_again(mean, images), postprocessing)
+        images = [image for fold in members for image in read_predicted(fold, prepared, temperature, None)]
+        again = predict_again(exporter.mean(list(members.values())), images)
+        proof["average"] = differences(exporter.open(file), again, postprocessing)
     return proof
 
 
@@ -199,8 +204,7 @@ def main() -> None:
         proof = prove(exporter, members, aside)
         check(proof, params.export.bound)
         about = {"bytes": aside.stat().st_size, "sha256": digest(aside)}
-    with atomic_write(Path(f"metrics/export/{suffix}.json")) as aside:
-        aside.write_text(json.dumps(about | proof, indent=2) + "\n")
+    write_json(Path(f"metrics/export/{suffix}.json"), about | proof)
 
 
 if __name__ == "__main__":

@@ -37,7 +37,7 @@ from breast_ultrasound.inference.grid import to_grid, to_native
 from breast_ultrasound.network.features import imagenet_encoder
 from breast_ultrasound.pipeline.engine import map_on_all_cores
 from breast_ultrasound.pipeline.errors import UserError, command
-from breast_ultrasound.pipeline.files import atomic_write
+from breast_ultrasound.pipeline.files import atomic_write, write_json
 from breast_ultrasound.pipeline.params import Gib, Section, Seed, load
 from breast_ultrasound.scans.scan import Frame
 from breast_ultrasound.scoring import figures
@@ -153,7 +153,7 @@ def predict(ensemble: "keras.Model", cases: Sequence[Case], subset: str) -> Iter
     for start in range(0, len(cases), _BATCH):
         batch = cases[start : start + _BATCH]
         frames = [Frame.without_region(read_grey(case.image), number=1) for case in batch]
-        probability, classes = predict_mean(ensemble, np.stack([to_grid(frame, size) for frame in frames]))
+        probability, classes, _ = predict_mean(ensemble, np.stack([to_grid(frame, size) for frame in frames]))
         # Logarithms of probabilities are logits that a temperature of 1 leaves calibrated.
         logits = np.log(np.maximum(classes.astype(float), np.finfo(float).tiny))
         for case, frame, grid, case_logits in zip(batch, frames, probability, logits, strict=True):
@@ -210,8 +210,7 @@ def main() -> None:
             scores, results = evaluate_all(params, Path(folder))
     with atomic_write(PER_IMAGE) as aside:
         scores.to_csv(aside, index=False, float_format="%.6f")
-    with atomic_write(FIGURES) as aside:
-        aside.write_text(json.dumps(results, indent=2, allow_nan=False) + "\n")
+    write_json(FIGURES, results)
     for name, result in results.items():
         repeated, swept = (len(result[f"left out as {kind}"]) for kind in OVERLAPS)
         images = result["after"]["all"]["images"]

@@ -13,7 +13,7 @@ import pandas as pd
 from pydantic import Field
 
 from breast_ultrasound.cases.folds import GROUPS, Run
-from breast_ultrasound.cases.raw import RAW, Case, read_cases
+from breast_ultrasound.cases.raw import RAW, Case, SourceNames, read_cases
 from breast_ultrasound.pages.charts import draw_charts
 from breast_ultrasound.pages.contact_sheets import build_contact_sheets
 from breast_ultrasound.pages.examples import write_examples
@@ -30,12 +30,6 @@ from breast_ultrasound.scoring.intervals import Intervals
 REPORT = Path("metrics/report.html")
 MODEL_CARD = Path("metrics/model_card.md")
 EXAMPLES = Path("metrics/examples")
-
-
-class DataSources(Section, extra="ignore"):
-    """Where the images came from."""
-
-    sources: Annotated[tuple[str, ...], Field(strict=False)]
 
 
 class SplitFolds(Run):
@@ -56,7 +50,7 @@ class Params(Section):
     """What this stage reads of params.yaml."""
 
     seed: Seed
-    data: DataSources
+    data: SourceNames
     split: SplitFolds
     intervals: Intervals
     report: Report

@@ -5,7 +5,6 @@ network it validates, if any. Both are -1 where the audit dropped the image. met
 one frame, sweep or patient that lie in several folds: there are none where groups are divided.
 """
 
-import json
 import warnings
 from collections.abc import Iterator
 from typing import Annotated, Literal
@@ -19,7 +18,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 from breast_ultrasound.auditing.crossings import Crossings, find_crossings
 from breast_ultrasound.cases.folds import CROSSINGS, FOLDS, GROUPS, MOST_FOLDS, UNUSED, Fold
 from breast_ultrasound.pipeline.errors import UserError, command
-from breast_ultrasound.pipeline.files import atomic_write
+from breast_ultrasound.pipeline.files import atomic_write, write_json
 from breast_ultrasound.pipeline.params import Section, Seed, load
 from breast_ultrasound.pipeline.tables import read_table
 
@@ -180,8 +179,7 @@ def main() -> None:
     folds = used[["fold", "validation"]].reindex(table.index, fill_value=UNUSED)
     with atomic_write(FOLDS) as aside:
         table[["id", "class", "source", "group"]].join(folds).to_csv(aside, index=False)
-    with atomic_write(CROSSINGS) as aside:
-        aside.write_text(json.dumps(crossings, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(CROSSINGS, crossings)
 
 
 if __name__ == "__main__":

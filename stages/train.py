@@ -8,7 +8,6 @@ again, and ends with the same bytes. Several processes that `breast_ultrasound/t
 network, and the first one writes.
 """
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from breast_ultrasound.network import device, model_files
 from breast_ultrasound.network.device import Device, Hardware
 from breast_ultrasound.network.unet import Network
 from breast_ultrasound.pipeline.errors import UserError, command
-from breast_ultrasound.pipeline.files import atomic_write
+from breast_ultrasound.pipeline.files import atomic_write, write_json
 from breast_ultrasound.pipeline.params import load
 from breast_ultrasound.training.batches import Batches
 from breast_ultrasound.training.callbacks import Progress
@@ -111,7 +110,7 @@ def train_fold(fold: int, params: Params, processes: Processes) -> None:
         progress = Progress(batches.training, live, LOGS / f"train-fold-{fold}.log")
         network = fit(params, batches, hardware, progress, unfinished)
         images = {name: len(members) for name, members in rows.items()}
-        (folder / RECORD).write_text(json.dumps(record(hardware, network.count_params(), images), indent=2) + "\n")
+        write_json(folder / RECORD, record(hardware, network.count_params(), images))
     with atomic_write(model_files.model_file(fold)) as aside:
         model_files.save(network, aside)
     unfinished.remove()

@@ -103,25 +103,43 @@ def test_a_file_takes_any_number_of_images_and_half_the_weights_are_half_as_larg
     assert open_network(exported(True, True)).card == CARD
 
 
-def expected(probability: int, share: float) -> Expected:
-    grid, classes = np.zeros((8, 8), np.uint8), np.array([share, 1 - share, 0])
-    return Expected(grid, Letterbox.fit(16, 16, 8), Output(np.full_like(grid, probability), classes))
+def output(probability: int = 128, share: float = 0.5, distance: float | None = None) -> Output:
+    return Output(np.full((8, 8), probability, np.uint8), np.array([share, 1 - share, 0]), distance)
+
+
+def expected(should_be: Output) -> Expected:
+    return Expected(np.zeros((8, 8), np.uint8), Letterbox.fit(16, 16, 8), should_be)
 
 
 def test_differences_are_the_largest_ones_and_count_the_pixels_whose_mask_changes() -> None:
-    output = Output(np.full((8, 8), 128, np.uint8), np.array([0.5, 0.5, 0]))
-    images = [expected(128, 0.5), expected(77, 0.25)]
-    figures = differences(lambda _: output, images, Postprocessing())
+    images = [expected(output(128, 0.5, 0.75)), expected(output(77, 0.25, 0.9))]
+    figures = differences(lambda _: output(128, 0.5, 0.8), images, Postprocessing())
     assert figures == {
         "images": 2,
         "probability": 0.2,
         "class_probability": 0.25,
+        "feature_distance": 0.1,
         "mask_pixels_changed": 256,
         "mask_pixels": 512,
     }
     check({"fold-0": figures}, bound=0.3)
-    with pytest.raises(UserError, match=r"fold-0: .* by 0\.25, more than export\.bound"):
+    with pytest.raises(UserError, match=r"fold-0: class_probability .* by 0\.25, more than export\.bound"):
         check({"fold-0": figures}, bound=0.22)
+
+
+@pytest.mark.parametrize(("computed", "should_be"), [(None, 0.5), (0.5, None), (np.nan, 0.5)])
+def test_a_file_that_lacks_a_feature_distance_or_computes_none_is_refused(
+    computed: float | None, should_be: float | None
+) -> None:
+    images = [expected(output(distance=should_be))]
+    figures = differences(lambda _: output(distance=computed), images, Postprocessing())
+    with pytest.raises(UserError, match="fold-0: feature_distance"):
+        check({"fold-0": figures}, bound=0.05)
+
+
+def test_networks_without_feature_distances_differ_by_none() -> None:
+    figures = differences(lambda _: output(), [expected(output())], Postprocessing())
+    assert (figures["feature_distance"], figures["mask_pixels_changed"]) == (0, 0)
 
 
 def test_a_file_of_several_networks_is_compared_with_their_mean_in_keras(networks: list[keras.Model]) -> None:
@@ -142,6 +160,8 @@ def test_the_run_exports_the_mean_of_the_folds_asked_for_and_proves_each_and_the
     tested = {"fold-0": (folds == 0).sum(), "fold-1": (folds == 1).sum(), "average": (folds < 2).sum()}
     assert {name: proof[name]["images"] for name in tested} == tested
     assert max(proof[name]["probability"] for name in tested) < 0.05
+    # Float16 moves it, so that one that was not compared would show.
+    assert all(0 < proof[name]["feature_distance"] < 0.05 for name in tested)
     exported = open_network(file)
     assert exported.has_distance
     card = exported.card

@@ -9,12 +9,16 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Annotated
 
 import pandas as pd
+from pydantic import Field
 
 from breast_ultrasound.cases.images import merge_masks, read_mask, write_png
 from breast_ultrasound.pipeline.arrays import Grey, Mask
 from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.pipeline.files import write_json
+from breast_ultrasound.pipeline.params import Section
 from breast_ultrasound.pipeline.tables import read_table
 
 RAW = Path("data/raw")
@@ -53,6 +57,12 @@ class Source:
     page: str = ""
     licence: str = ""
     citation: str = ""
+
+
+class SourceNames(Section, extra="ignore"):
+    """The names of the sources, of the section `data`."""
+
+    sources: Annotated[tuple[str, ...], Field(strict=False)]
 
 
 def image_file(root: Path, cls: str, case_id: str) -> Path:
@@ -114,7 +124,7 @@ def read_cases(root: Path) -> list[Case]:
 def write_sources(root: Path, sources: Iterable[Source]) -> None:
     """Write what the sources of the data set below `root` are."""
     records = [asdict(source) for source in sources]
-    (root / SOURCES).write_text(json.dumps(records, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    write_json(root / SOURCES, records)
 
 
 def read_sources(root: Path) -> list[Source]:

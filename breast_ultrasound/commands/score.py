@@ -14,22 +14,20 @@ this folder as it takes a commit. Not part of the pipeline.
 """
 
 import argparse
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from breast_ultrasound.auditing.search import Thresholds
 from breast_ultrasound.cases.folds import Run
+from breast_ultrasound.cases.ids import is_safe
 from breast_ultrasound.cases.raw import Case
 from breast_ultrasound.pipeline.errors import command
-from breast_ultrasound.pipeline.files import atomic_write
+from breast_ultrasound.pipeline.files import atomic_write, write_json
 from breast_ultrasound.pipeline.params import Section, Seed, load
 from breast_ultrasound.pipeline.tables import read_table
 from breast_ultrasound.scoring.figures import summarise_submission
 from breast_ultrasound.scoring.intervals import Intervals
 from breast_ultrasound.scoring.pixels import calibration_error
-from breast_ultrasound.sources.case_rows import is_safe
 from breast_ultrasound.submissions import scored
 from breast_ultrasound.submissions.board import Entry, make_entry
 from breast_ultrasound.submissions.cases import open_cases
@@ -70,11 +68,6 @@ def choose_images(cases: Sequence[Case], arguments: argparse.Namespace, params: 
     if arguments.data:
         return audit_cases(cases, params.audit, params.seed)
     return read_tested(cases, arguments.folds or params.split.run)
-
-
-def write_json(path: Path, content: dict[str, Any]) -> None:
-    """Write a JSON file that people can read."""
-    path.write_text(json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n", encoding="utf-8")
 
 
 def rows(entry: Entry) -> Iterator[str]:

@@ -1,16 +1,22 @@
 """Prove an exported file: how far its outputs are from those that it should have."""
 
+import math
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from breast_ultrasound.answers.answer import Postprocessing
 from breast_ultrasound.cases.letterbox import Letterbox
 from breast_ultrasound.inference.output import Output
+from breast_ultrasound.network.names import CLASS_PROBABILITY, FEATURE_DISTANCE, PROBABILITY
 from breast_ultrasound.pipeline.arrays import Grey
 from breast_ultrasound.pipeline.engine import map_on_all_cores
 from breast_ultrasound.pipeline.errors import UserError
+
+_OUTPUTS = (PROBABILITY, CLASS_PROBABILITY, FEATURE_DISTANCE)
 
 # From an image on the grid, uint8 [size, size], to the output of a file.
 Compute = Callable[[Grey], Output]
@@ -28,38 +34,48 @@ class Expected:
 def differences(compute: Compute, images: Iterable[Expected], postprocessing: Postprocessing) -> dict[str, float]:
     """Return how far a file's outputs are from those expected.
 
-    These are the largest differences of two probabilities, and the number of pixels, of all pixels of the native grids,
-    whose mask changes.
+    These are the largest difference of each output, and the number of pixels, of all pixels of the native grids, whose
+    mask changes.
     """
 
-    def compare(image: Expected) -> tuple[float, float, int, int]:
+    def compare(image: Expected) -> dict[str, float]:
         outputs = compute(image.grid), image.output
-        far = np.abs(outputs[0].probability.astype(int) - outputs[1].probability).max() / 255
-        far_classes = np.abs(outputs[0].class_probabilities - outputs[1].class_probabilities).max(initial=0)
         mask, expected = (
             postprocessing.answer_calibrated(image.box.to_native(output.probability), output.class_probabilities).mask
             for output in outputs
         )
-        return far, far_classes, np.sum(mask != expected), mask.size
+        return {
+            PROBABILITY: _difference(*(output.probability / 255 for output in outputs)),
+            CLASS_PROBABILITY: _difference(*(output.class_probabilities for output in outputs)),
+            FEATURE_DISTANCE: _difference(*map(_distances, outputs)),
+            "mask_pixels_changed": int(np.sum(mask != expected)),
+            "mask_pixels": mask.size,
+        }
 
-    compared = np.array(list(map_on_all_cores(compare, images, "prove")))
-    far, far_classes = compared[:, :2].max(axis=0).round(4).tolist()
-    changed, pixels = compared[:, 2:].sum(axis=0).astype(int).tolist()
-    return {
-        "images": len(compared),
-        "probability": far,
-        "class_probability": far_classes,
-        "mask_pixels_changed": changed,
-        "mask_pixels": pixels,
-    }
+    compared = list(map_on_all_cores(compare, images, "prove"))
+    largest = {name: round(max(of_image[name] for of_image in compared), 4) for name in _OUTPUTS}
+    totals = {name: sum(of_image[name] for of_image in compared) for name in ("mask_pixels_changed", "mask_pixels")}
+    return {"images": len(compared), **largest, **totals}
+
+
+def _distances(output: Output) -> NDArray[np.float64]:
+    return np.array([] if output.feature_distance is None else [output.feature_distance])
+
+
+def _difference(computed: NDArray[Any], expected: NDArray[Any]) -> float:
+    """Return the largest difference: 0 of empty arrays, infinity where one array alone is empty or holds a NaN."""
+    if computed.shape != expected.shape:
+        return math.inf
+    largest = float(np.abs(computed - expected).max(initial=0))
+    return largest if math.isfinite(largest) else math.inf
 
 
 def check(proof: dict[str, dict[str, float]], bound: float) -> None:
-    """UserError if two probabilities differ by more than `bound`."""
+    """UserError if an output differs by more than `bound`."""
     for name, figures in proof.items():
-        largest = max(figures["probability"], figures["class_probability"])
-        if largest > bound:
+        output = max(_OUTPUTS, key=lambda output: figures[output])
+        if figures[output] > bound:
             raise UserError(
-                f"{name}: the exported network's probabilities differ from those of Keras by {largest}, more than "
+                f"{name}: {output} of the exported network differs from that of Keras by {figures[output]}, more than "
                 f"export.bound ({bound}). Set export.weights to float32; if that is not enough, raise export.bound."
             )

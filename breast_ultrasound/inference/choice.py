@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from breast_ultrasound.inference.card import Card
-from breast_ultrasound.inference.exported import read_card
+from breast_ultrasound.inference.exported import NetworkFile, read_network
 from breast_ultrasound.pipeline.errors import UserError
 
 # Relative to the folder that a command is run in: the export of the run that is checked out there.
@@ -20,7 +20,7 @@ _FEW = 300
 class Choice:
     """The file of a network, and lines that say which network it is and how it was tested."""
 
-    path: Path
+    file: NetworkFile
     reason: str
 
 
@@ -30,23 +30,24 @@ def choose(model: Path | None = None) -> Choice:
     The network of this run is preferred unless it is trained on phantoms. UserError if there is no network.
     """
     if model:
-        return _choice(model, read_card(model), "the network given by --model")
-    own = read_card(OWN) if OWN.exists() else None
-    if own and own.data != "phantom":
-        doubts = _doubts(own, read_card(PRETRAINED) if PRETRAINED.exists() else None)
-        return _choice(OWN, own, f"the network of this run, trained on {own.data}", *doubts)
-    if PRETRAINED.exists():
-        card = read_card(PRETRAINED)
+        return _choice(read_network(model), "the network given by --model")
+    own = read_network(OWN) if OWN.exists() else None
+    pretrained = read_network(PRETRAINED) if PRETRAINED.exists() else None
+    if own and own.card.data != "phantom":
+        doubts = _doubts(own.card, pretrained.card if pretrained else None)
+        return _choice(own, f"the network of this run, trained on {own.card.data}", *doubts)
+    if pretrained:
         why = "the network of this run is trained on phantoms" if own else "this run has exported no network"
-        return _choice(PRETRAINED, card, f"the network that comes with the project, trained on {card.data}; {why}")
+        trained = f"trained on {pretrained.card.data}"
+        return _choice(pretrained, f"the network that comes with the project, {trained}; {why}")
     if own:
-        return _choice(OWN, own, "the network of this run. Trained on phantoms, it is of no use on real scans")
+        return _choice(own, "the network of this run. Trained on phantoms, it is of no use on real scans")
     raise UserError(f"{OWN}: no such file. Make it (`uv run dvc repro`), fetch it (`dvc pull`) or give a --model.")
 
 
-def _choice(path: Path, card: Card, sentence: str, *doubts: str) -> Choice:
-    name = path.name if path == PRETRAINED else path
-    return Choice(path, "\n".join([f"{name}: {sentence}.", *_tested(card), *doubts]))
+def _choice(file: NetworkFile, sentence: str, *doubts: str) -> Choice:
+    name = file.path.name if file.path == PRETRAINED else file.path
+    return Choice(file, "\n".join([f"{name}: {sentence}.", *_tested(file.card), *doubts]))
 
 
 def _tested(card: Card) -> list[str]:

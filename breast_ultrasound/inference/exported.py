@@ -47,16 +47,58 @@ class ExportedNetwork:
         return Output(np.round(255 * request.get_tensor(PROBABILITY).data[0]).astype(np.uint8), classes, distance)
 
 
-def read_card(path: Path) -> Card:
-    """Return the card of a network's file; UserError if the stage `export` has not written it."""
-    return _card(_read(path)[1], path)
+@dataclass(frozen=True)
+class NetworkFile:
+    """The file of an exported network as it was read, with its card."""
+
+    path: Path
+    card: Card
+    _core: Any
+    _model: Any
+
+    def open(self, device: str = "CPU", many: bool = True) -> ExportedNetwork:
+        """Make the network ready to compute on a device: CPU, or GPU, which is one of Intel's.
+
+        With `many` images are computed side by side, each on a few cores, else one at a time on all cores.
+        UserError if it does not compute what its card says, or the device is missing.
+        """
+        path, card, model, devices = self.path, self.card, self._model, self._core.available_devices
+        if device not in devices:
+            raise UserError(f"--device {device}: OpenVINO has no such device. Give {' or '.join(devices)}.")
+        # OpenVINO computes in half precision if the hardware can, and the masks differ from those that were evaluated.
+        settings = {"PERFORMANCE_HINT": "THROUGHPUT" if many else "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
+        try:
+            if model.input(GREY).partial_shape[1:] != [card.size, card.size]:
+                raise _contradiction(path)
+            model.reshape({GREY: [1, card.size, card.size]})
+            compiled = self._core.compile_model(model, device, settings)
+        except RuntimeError as error:
+            raise _contradiction(path) from error
+        shapes = _shapes(compiled)
+        has_distance = shapes.pop(FEATURE_DISTANCE, None) == (1,)
+        expected = {PROBABILITY: (1, card.size, card.size), CLASS_PROBABILITY: (1, len(card.classes))}
+        if shapes != {name: shape for name, shape in expected.items() if shape[-1]}:
+            raise _contradiction(path)
+        return ExportedNetwork(card, digest(path), has_distance, path, device, compiled, threading.local())
+
+
+def read_network(path: Path) -> NetworkFile:
+    """Read the file of an exported network; UserError if it is none that the stage `export` has written."""
+    if not path.exists():
+        raise UserError(f"{path}: no such file. Make it with `uv run dvc repro`, or fetch it: `dvc pull`.")
+    if path.suffix != ".onnx":
+        raise UserError(f"{path}: not an exported network (.onnx). The stage `export` writes one to models/.")
+    core = _openvino().Core()
+    try:
+        model = core.read_model(path)
+    # The latter where its message quotes what is no text.
+    except (RuntimeError, UnicodeDecodeError) as error:
+        raise UserError(f"{path}: not a network that OpenVINO can read. Replace it.") from error
+    return NetworkFile(path, _card(model, path), core, model)
 
 
 def open_network(path: Path, device: str = "CPU", many: bool = True) -> ExportedNetwork:
-    """Open an exported network on a device: CPU, or GPU, which is one of Intel's.
-
-    With `many` images are computed side by side, each on a few cores, else one at a time on all cores.
-    UserError if the file is no network that the stage `export` has written, or the device is missing.
+    """Read the file of an exported network and make it ready to compute; see `NetworkFile.open`.
 
     >>> from breast_ultrasound import PRETRAINED
     >>> network = open_network(PRETRAINED)
@@ -66,25 +108,7 @@ def open_network(path: Path, device: str = "CPU", many: bool = True) -> Exported
     >>> output.probability.shape, output.probability.dtype, output.class_probabilities.shape
     ((256, 256), dtype('uint8'), (3,))
     """
-    core, model = _read(path)
-    card = _card(model, path)
-    if device not in core.available_devices:
-        raise UserError(f"--device {device}: OpenVINO has no such device. Give {' or '.join(core.available_devices)}.")
-    # OpenVINO computes in half precision if the hardware can, and the masks differ from those that were evaluated.
-    settings = {"PERFORMANCE_HINT": "THROUGHPUT" if many else "LATENCY", "INFERENCE_PRECISION_HINT": "f32"}
-    try:
-        if model.input(GREY).partial_shape[1:] != [card.size, card.size]:
-            raise _contradiction(path)
-        model.reshape({GREY: [1, card.size, card.size]})
-        compiled = core.compile_model(model, device, settings)
-    except RuntimeError as error:
-        raise _contradiction(path) from error
-    shapes = _shapes(compiled)
-    has_distance = shapes.pop(FEATURE_DISTANCE, None) == (1,)
-    expected = {PROBABILITY: (1, card.size, card.size), CLASS_PROBABILITY: (1, len(card.classes))}
-    if shapes != {name: shape for name, shape in expected.items() if shape[-1]}:
-        raise _contradiction(path)
-    return ExportedNetwork(card, digest(path), has_distance, path, device, compiled, threading.local())
+    return read_network(path).open(device, many)
 
 
 @functools.lru_cache(maxsize=1)
@@ -110,20 +134,6 @@ def _openvino() -> Any:
     # OpenVINO fills its table of NumPy's types at the first use, and two threads that do so at once wait for ever.
     openvino.Type.u8.to_dtype()
     return openvino
-
-
-def _read(path: Path) -> tuple[Any, Any]:
-    """Return OpenVINO's core and the network."""
-    if not path.exists():
-        raise UserError(f"{path}: no such file. Make it with `uv run dvc repro`, or fetch it: `dvc pull`.")
-    if path.suffix != ".onnx":
-        raise UserError(f"{path}: not an exported network (.onnx). The stage `export` writes one to models/.")
-    core = _openvino().Core()
-    try:
-        return core, core.read_model(path)
-    # The latter where its message quotes what is no text.
-    except (RuntimeError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: not a network that OpenVINO can read. Replace it.") from error
 
 
 def _card(model: Any, path: Path) -> Card:

@@ -6,7 +6,7 @@ Predictive Uncertainty Estimation using Deep Ensembles, NeurIPS 2017, arXiv:1612
 """
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
@@ -86,12 +86,24 @@ def _mean_of_views(values: Any, mirror: bool) -> Any:
     return sum(ops.split(values, 2, axis=0)) / 2 if mirror else values
 
 
-def predict_mean(ensemble: keras.Model, images: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """Predict images uint8 [n, size, size] by what `ensemble_mean` returned.
+class PredictedMean(NamedTuple):
+    """What the mean of several networks predicts of n images.
 
-    Returns the lesion probabilities in steps of 1/255, uint8 of the same shape, and the class probabilities [n, 3], or
-    [n, 0] without class heads.
+    `probability` is that of a lesion for each pixel in steps of 1/255, uint8 [n, size, size]; `class_probabilities`
+    are float32 [n, 3], or [n, 0] without class heads; `feature_distances` are floats [n], or None without distances.
     """
+
+    probability: NDArray[np.uint8]
+    class_probabilities: NDArray[np.float32]
+    feature_distances: list[float] | list[None]
+
+
+def predict_mean(ensemble: keras.Model, images: NDArray[np.uint8]) -> PredictedMean:
+    """Predict images uint8 [n, size, size] by what `ensemble_mean` returned."""
     outputs: Any = ensemble.predict_on_batch(images)
-    probability = np.round(255 * np.asarray(outputs[PROBABILITY])).astype(np.uint8)
-    return probability, np.asarray(outputs.get(CLASS_PROBABILITY, np.empty((len(images), 0), np.float32)))
+    distances = np.asarray(outputs[FEATURE_DISTANCE]).tolist() if FEATURE_DISTANCE in outputs else [None] * len(images)
+    return PredictedMean(
+        probability=np.round(255 * np.asarray(outputs[PROBABILITY])).astype(np.uint8),
+        class_probabilities=np.asarray(outputs.get(CLASS_PROBABILITY, np.empty((len(images), 0), np.float32))),
+        feature_distances=distances,
+    )

@@ -1,9 +1,11 @@
 """Outputs that appear whole or not at all."""
 
 import contextlib
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +32,23 @@ def atomic_write(target: Path) -> Iterator[Path]:
             aside.replace(target)
     finally:
         _remove(aside)
+
+
+def write_json(target: Path, content: Any) -> None:
+    """Write a JSON file that people can read, whole or not at all. ValueError for a number that JSON has not, as NaN.
+
+    >>> import tempfile
+    >>> target = Path(tempfile.mkdtemp()) / "about.json"
+    >>> write_json(target, {"source": "Bülach"})
+    >>> print(target.read_text(encoding="utf-8"))
+    {
+      "source": "Bülach"
+    }
+    <BLANKLINE>
+    """
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False)
+    with atomic_write(target) as aside:
+        aside.write_text(text + "\n", encoding="utf-8")
 
 
 def append(path: Path, data: bytes) -> None:

@@ -1,5 +1,6 @@
 """What every kind of scan is read into."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TypeVar
@@ -44,6 +45,13 @@ class Frame:
     def without_region(cls, whole: Grey, number: int) -> "Frame":
         """Return a frame that shows nothing but tissue, of unknown size."""
         return cls(whole, number, Region(0, 0, *whole.shape), None)
+
+    @property
+    def mm_per_square_pixel(self) -> float | None:
+        """Return the side of a pixel; None where it is unknown, or off a square by more than a hundredth."""
+        if self.mm_per_pixel is None or not math.isclose(*self.mm_per_pixel, rel_tol=0.01):
+            return None
+        return sum(self.mm_per_pixel) / 2
 
     @property
     def image(self) -> Grey:

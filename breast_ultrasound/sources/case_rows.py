@@ -10,6 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeAlias
 
 from breast_ultrasound.cases.classes import LABELS
+from breast_ultrasound.cases.ids import is_safe
 from breast_ultrasound.cases.names import find_files, normalise
 from breast_ultrasound.cases.raw import SEPARATOR, Case, image_file, mask_file
 from breast_ultrasound.pipeline.errors import UserError
@@ -21,10 +22,7 @@ Problem: TypeAlias = tuple[int, str]
 REQUIRED = ("image", "masks", "class")
 OPTIONAL = ("id", "source", "patient", "device", "birads", "mm_per_pixel", "fold")
 
-# What every file system, shell and page takes as part of a file's name.
-_ID = re.compile(r"\w([\w .()+-]{0,98}[\w)])?")
 _FOLD = re.compile(r"[0-9]{1,9}")
-_RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -63,15 +61,6 @@ class Row:
             birads=self.birads,
             fold=int(self.fold) if self.fold else None,
         )
-
-
-def is_safe(case_id: str) -> bool:
-    """Return whether an id can be the name of a file anywhere, beside those of masks.
-
-    >>> is_safe("left 1"), is_safe("a/b"), is_safe("a_mask_1"), is_safe("NUL")
-    (True, False, False, False)
-    """
-    return bool(_ID.fullmatch(case_id)) and not _RESERVED.fullmatch(case_id) and "_mask" not in case_id.lower()
 
 
 def read_rows(table: Path) -> list[Row]:

@@ -19,7 +19,6 @@ Every row is checked before anything is kept, and one message lists all faults, 
 """
 
 import contextlib
-import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
 from pathlib import Path, PurePosixPath, PureWindowsPath
@@ -113,7 +112,7 @@ def _take(folder: Path, named: tuple[Row, dict[PurePosixPath, ImageOutlines]]) -
         wrong += _misfits(row, frame, masks)
         if not wrong:
             kept = [frame.cut(mask) for mask in masks] or [np.zeros(frame.image.shape, bool)]
-            case = row.case(folder, len(kept), _side(frame.mm_per_pixel))
+            case = row.case(folder, len(kept), frame.mm_per_square_pixel)
             write_pictures(case, frame.image, kept)
             return case
     return wrong
@@ -135,16 +134,8 @@ def _only_frame(path: Path) -> Frame:
             raise UserError(
                 f"{path}: holds {scan.length} frames, a row is one image. Save the frame that it means as a file."
             )
-        # To the end: the decoder expects it before the file is closed.
-        frame, *_ = scan.frames
+        [frame] = scan.frames
     return frame
-
-
-def _side(mm_per_pixel: tuple[float, float] | None) -> float | None:
-    """Return the side of a pixel, or None where it is not recorded or off a square by more than a hundredth."""
-    if mm_per_pixel is None or not math.isclose(*mm_per_pixel, rel_tol=0.01):
-        return None
-    return sum(mm_per_pixel) / 2
 
 
 def _misfits(row: Row, frame: Frame, masks: Sequence[Mask]) -> Iterator[str]:

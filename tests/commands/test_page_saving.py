@@ -17,14 +17,14 @@ from hypothesis import strategies as st
 from page_client import Served, drop, get, put, serve
 from scan_files import PLANTED, clip_bytes, picture_bytes, regions, saved, scan_image, with_a_patient
 
-from breast_ultrasound.commands.page.case_folder import CaseFolder, Judgement, case_name
+from breast_ultrasound.cases.ids import case_id_of, is_safe
+from breast_ultrasound.commands.page.case_folder import CaseFolder, Judgement
 from breast_ultrasound.commands.page.edges import edges_of, mask_of
 from breast_ultrasound.commands.segment.holding import held
 from breast_ultrasound.findings.segmented import Segmented
 from breast_ultrasound.pipeline.arrays import Mask
 from breast_ultrasound.pipeline.errors import UserError
 from breast_ultrasound.scans.scan import Frame, Region
-from breast_ultrasound.sources.case_rows import is_safe
 from breast_ultrasound.sources.case_table import copy_table
 
 
@@ -162,8 +162,8 @@ def test_all_files_that_are_missing_are_named(tmp_path: Path) -> None:
 
 @given(st.text())
 def test_any_name_makes_an_id_that_the_pipeline_takes(name: str) -> None:
-    assert is_safe(case_name(name))
-    assert len(case_name(name).encode()) < 100
+    assert is_safe(case_id_of(name))
+    assert len(case_id_of(name).encode()) < 100
 
 
 @given(st.integers(1, 6), st.integers(1, 6), st.data())

@@ -7,7 +7,7 @@ from onnx_network import write_dark_network
 
 from breast_ultrasound.inference import choice
 from breast_ultrasound.inference.choice import choose
-from breast_ultrasound.inference.exported import read_card
+from breast_ultrasound.inference.exported import read_network
 
 FIGURES = {"images": 1200, "lesion_dice": 0.8, "missed": 0.05, "normal_specificity": 0.9}
 
@@ -27,7 +27,7 @@ def own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def describe(path: Path, **changed: object) -> None:
     """Change fields of a network's card."""
     model = onnx.load(path)
-    onnx.helper.set_model_props(model, replace(read_card(path), **changed).as_properties())
+    onnx.helper.set_model_props(model, replace(read_network(path).card, **changed).as_properties())
     onnx.save(model, path)
 
 

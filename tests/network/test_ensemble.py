@@ -63,7 +63,7 @@ def test_the_mean_of_networks_is_that_of_their_calibrated_probabilities(folder: 
     for fold, network in zip(SETTINGS.export.folds, networks, strict=True):
         model_files.save(network, model_files.model_file(fold))
     ensemble = open_ensemble(SETTINGS, TEMPERATURE)
-    probability, classes = predict_mean(ensemble, IMAGES)
+    probability, classes, _ = predict_mean(ensemble, IMAGES)
     expected, expected_classes = mean_by_hand(networks)
     assert ensemble.input_shape[1] == 16
     assert probability.dtype == np.uint8
@@ -80,7 +80,7 @@ def test_an_exported_file_computes_the_mean_that_keras_computes(tmp_path: Path) 
     exported = ensemble_mean([portable(network) for network in networks], mirror=True, temperature=TEMPERATURE)
     write_onnx(exported, card, half=False, path=tmp_path / "two.onnx")
     outputs = [open_network(tmp_path / "two.onnx").predict(image) for image in IMAGES]
-    probability, classes = predict_mean(ensemble_mean(networks, True, TEMPERATURE), IMAGES)
+    probability, classes, _ = predict_mean(ensemble_mean(networks, True, TEMPERATURE), IMAGES)
     assert np.abs(np.stack([output.probability for output in outputs]).astype(int) - probability).max() <= 1
     assert np.abs(np.stack([output.class_probabilities for output in outputs]) - classes).max() < 1e-3
 
@@ -105,7 +105,7 @@ def test_an_exported_file_computes_the_mean_of_the_feature_distances(tmp_path: P
 
 def test_networks_without_class_heads_have_a_mean_without_class_probabilities() -> None:
     network = attention_unet(16, small_network(class_head=False))
-    probability, classes = predict_mean(ensemble_mean([network, network], False, 1.0), IMAGES)
+    probability, classes, _ = predict_mean(ensemble_mean([network, network], False, 1.0), IMAGES)
     assert (probability.shape, classes.shape) == ((3, 16, 16), (3, 0))
     assert np.abs(probability.astype(int) - predict(network, IMAGES, mirror=False).probability).max() <= 1
 

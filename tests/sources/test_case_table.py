@@ -18,11 +18,11 @@ from numpy.typing import NDArray
 from pycocotools import mask as coco_mask
 from scan_files import PLANTED, dicom_bytes, regions, saved, scan_image, with_a_patient
 
+from breast_ultrasound.cases.ids import is_safe
 from breast_ultrasound.cases.images import read_grey
 from breast_ultrasound.cases.pictures import decode
 from breast_ultrasound.cases.raw import Case, read_cases, read_merged_mask, write_table
 from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.sources.case_rows import is_safe
 from breast_ultrasound.sources.case_table import copy_table
 
 HEAD = "image,masks,class,id,patient,mm_per_pixel"

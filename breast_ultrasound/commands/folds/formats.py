@@ -4,7 +4,6 @@ Images are grey and masks merged, 0 and 1, both on the native pixel grid. Images
 folds alone, with the reason.
 """
 
-import json
 import re
 from collections.abc import Callable
 from functools import partial
@@ -18,7 +17,7 @@ from breast_ultrasound.cases.raw import Case, read_merged_mask
 from breast_ultrasound.commands.folds.table import Folds
 from breast_ultrasound.pipeline.engine import map_on_all_cores
 from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.pipeline.files import atomic_write
+from breast_ultrasound.pipeline.files import atomic_write, write_json
 
 _TABLE = "folds.csv"
 
@@ -49,7 +48,7 @@ def write_nnunet(folds: Folds, out: Path) -> None:
             }
             for number in numbers
         ]
-        _write_json(folder / "splits_final.json", splits)
+        write_json(folder / "splits_final.json", splits)
         about = {
             "channel_names": {"0": "ultrasound"},
             "labels": {"background": 0, "lesion": 1},
@@ -57,7 +56,7 @@ def write_nnunet(folds: Folds, out: Path) -> None:
             "file_ending": ".png",
             "overwrite_image_reader_writer": "NaturalImage2DIO",
         }
-        _write_json(folder / "dataset.json", {"name": out.name, **_describe(folds), **about})
+        write_json(folder / "dataset.json", {"name": out.name, **_describe(folds), **about})
 
 
 def write_monai(folds: Folds, out: Path) -> None:
@@ -75,7 +74,7 @@ def write_monai(folds: Folds, out: Path) -> None:
             for case, fold in used
         ]
         about = {"labels": {"0": "background", "1": "lesion"}, "numTraining": len(used)}
-        _write_json(folder / "datalist.json", {**_describe(folds), **about, "training": training})
+        write_json(folder / "datalist.json", {**_describe(folds), **about, "training": training})
 
 
 # By the name of a format, what writes it to a file or a folder that is not there yet.
@@ -106,7 +105,3 @@ def _describe(folds: Folds) -> dict[str, Any]:
         "reference": " ".join(source.citation for source in folds.sources),
         "licence": " ".join(f"{source.name}: {source.licence}" for source in folds.sources if source.licence),
     }
-
-
-def _write_json(path: Path, content: Any) -> None:
-    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")

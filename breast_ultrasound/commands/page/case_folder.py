@@ -11,10 +11,8 @@ holds every case as it was kept last.
 """
 
 import csv
-import math
 import re
 import threading
-import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +20,7 @@ from pathlib import Path
 import numpy as np
 
 from breast_ultrasound.cases.classes import LABELS
+from breast_ultrasound.cases.ids import case_id_of
 from breast_ultrasound.cases.images import pixel_digest, read_mask
 from breast_ultrasound.findings.segmented import Segmented
 from breast_ultrasound.pages.overlay import encode
@@ -34,10 +33,6 @@ TABLE = "cases.csv"
 ACCEPTED, CORRECTED = "accepted", "corrected"
 
 _DIGITS = 4
-_UNSAFE = re.compile(r"[^\w .()+-]")
-_RESERVED = re.compile(r"con|prn|aux|nul|(com|lpt)\d", re.IGNORECASE)
-# Bytes of an id; its pictures add a digest and a suffix to it.
-_LONGEST = 80
 # The pipeline takes no mask that covers more.
 _MOST_COVERED = 0.98
 # A mask that `keep` has named, and may remove.
@@ -129,10 +124,10 @@ class CaseFolder:
 
     def _first(self, judgement: Judgement) -> Row:
         """Return the columns of a new case that stay when it is kept again, since a person may change them."""
-        side = _side(judgement.frame.mm_per_pixel)
+        side = judgement.frame.mm_per_square_pixel
         return {
-            "id": self._free(case_name(judgement.name)),
-            "patient": case_name(judgement.scan) if judgement.scan else "",
+            "id": self._free(case_id_of(judgement.name)),
+            "patient": case_id_of(judgement.scan) if judgement.scan else "",
             "mm_per_pixel": f"{side:.6g}" if side else "",
         }
 
@@ -177,18 +172,6 @@ class CaseFolder:
             writer.writerows(rows)
 
 
-def case_name(name: str) -> str:
-    """Return the name of a file as the id of a case, which may be a file's name on every system.
-
-    >>> case_name("left 1"), case_name("(1) a/b?"), case_name("x_mask"), case_name("NUL")
-    ('left 1', '1) a_b_', 'x_ mask', 'NUL scan')
-    """
-    plain = re.sub("_mask", "_ mask", _UNSAFE.sub("_", unicodedata.normalize("NFC", name)), flags=re.IGNORECASE)
-    short = re.sub(r"^\W+", "", plain).encode()[:_LONGEST].decode(errors="ignore")
-    ended = re.sub(r"[^\w)]+$", "", short) or "scan"
-    return f"{ended} scan" if _RESERVED.fullmatch(ended) else ended
-
-
 def _read(folder: Path) -> Iterator[Row]:
     """Yield the rows of the table in a folder, none where there is no table."""
     table = folder / TABLE
@@ -218,10 +201,3 @@ def _pictures(row: Row) -> list[str]:
 
 def _names(cell: str) -> list[str]:
     return [name for name in cell.split(";") if name]
-
-
-def _side(mm_per_pixel: tuple[float, float] | None) -> float | None:
-    """Return the side of a pixel; None where it is unknown, or is off a square by more than a hundredth."""
-    if mm_per_pixel is None or not math.isclose(*mm_per_pixel, rel_tol=0.01):
-        return None
-    return sum(mm_per_pixel) / 2

@@ -22,7 +22,6 @@ from breast_ultrasound.commands.page.guard import ADDRESS
 from breast_ultrasound.commands.page.holding import Limits
 from breast_ultrasound.commands.segment.holding import held
 from breast_ultrasound.inference.choice import choose
-from breast_ultrasound.inference.exported import open_network
 from breast_ultrasound.pipeline.errors import UserError, command, printable
 
 
@@ -50,7 +49,7 @@ def main() -> None:
 
 def _serve(arguments: argparse.Namespace, cases: CaseFolder | None) -> None:
     choice = choose(arguments.model)
-    network = open_network(choice.path)
+    network = choice.file.open()
     print(choice.reason)
     try:
         listening = socket.create_server((ADDRESS, arguments.port))

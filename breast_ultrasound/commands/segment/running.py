@@ -24,7 +24,7 @@ from breast_ultrasound.commands.segment.tables import (
 from breast_ultrasound.commands.segment.writing import UnreadableError
 from breast_ultrasound.findings.table import Row
 from breast_ultrasound.inference.choice import Choice, choose
-from breast_ultrasound.inference.exported import digest, open_network
+from breast_ultrasound.inference.exported import digest
 from breast_ultrasound.inference.output import FARTHEST
 from breast_ultrasound.pipeline.engine import cluster_address
 from breast_ultrasound.pipeline.errors import UserError, printable
@@ -57,7 +57,7 @@ def run(request: Request) -> None:
     with held(request.output):
         findings = write_findings(request.output) if has_notes(request.output) else read_findings(request.output)
         progress = compare(request, jobs, findings)
-        check_alike(findings_kept(request, jobs, findings), digest(choice.path), request.threshold, request.output)
+        check_alike(findings_kept(request, jobs, findings), digest(choice.file.path), request.threshold, request.output)
         if waiting := [*progress.outdated, *progress.incomplete]:
             segment_waiting(progress, open_options(request, choice, waiting))
             findings = read_findings(request.output)
@@ -107,7 +107,7 @@ def findings_kept(request: Request, jobs: Sequence[Job], findings: Sequence[Row]
 def open_options(request: Request, choice: Choice, jobs: Sequence[Job]) -> Options:
     """Open the network and print which one it is."""
     many = len(jobs) > 1 or any(job.scan.suffix.lower() not in PICTURES for job in jobs)
-    network = open_network(choice.path, request.device, many)
+    network = choice.file.open(request.device, many)
     print(printable(choice.reason))
     postprocessing = network.card.postprocessing
     if request.threshold:
