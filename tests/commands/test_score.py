@@ -37,8 +37,8 @@ def scored(clone: Path, made_once: MadeOnce) -> Path:
         empty.mkdir()
         for path in (folder / "masks").iterdir():
             write_png(empty / path.name, np.zeros_like(read_grey(path)))
-        own = ("--probabilities", str(folder / "probabilities"), "--name", "own")
-        call(score, clone, str(folder / "masks"), *own, "--out", str(folder))
+        own = ("--probabilities", str(folder / "probabilities"), "--classes", str(folder / "classes.csv"))
+        call(score, clone, str(folder / "masks"), *own, "--name", "own", "--out", str(folder))
         call(score, clone, str(empty), "--name", "always empty", "--out", str(folder))
 
     return made_once("scored", make)
@@ -47,13 +47,14 @@ def scored(clone: Path, made_once: MadeOnce) -> Path:
 def test_own_predictions_score_as_the_run_did_to_the_last_digit(clone: Path, scored: Path) -> None:
     own = json.loads((scored / "own/figures.json").read_text())
     run_figures = json.loads((clone / "metrics/figures.json").read_text())
-    for key in ("after", "detection", "class against mask", "calibration error"):
+    for key in ("after", "detection", "classes", "class against mask", "calibration error"):
         assert own["test"][key] == run_figures["test"][key], key
     assert own["test"]["error kinds"]["after"] == run_figures["test"]["error kinds"]["after"]
     assert own["scoring rules"] == run_figures["scoring rules"]
     expected = pd.read_csv(clone / "metrics/scores.csv").query("subset == 'test' and postprocessing == 'after'")
     actual = pd.read_csv(scored / "own/scores.csv")
     assert len(actual) > 10
+    assert actual.columns.tolist() == [name for name in expected if name != "predicted_dice"]
     pd.testing.assert_frame_equal(actual, expected[list(actual.columns)].reset_index(drop=True), check_exact=True)
 
 
@@ -75,6 +76,8 @@ def test_a_system_is_compared_with_a_run_and_agrees_with_itself(clone: Path, sco
         "normal specificity",
         "Dice, all images",
         "AUC",
+        "class right",
+        "malignant AUC",
     ]
     assert all(line.endswith("the same") for line in figures)
 
