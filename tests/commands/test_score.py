@@ -98,6 +98,20 @@ def test_two_systems_are_compared_with_their_pictures(
     assert all(int(str(image.get_attribute("naturalWidth"))) > 0 for image in images)
 
 
+def test_a_run_without_its_pictures_is_compared_with_those_of_the_system(
+    git_clone: Path, clone: Path, scored: Path, tmp_path: Path, capsys: Capsys
+) -> None:
+    # The data that was scored, which Git alone does not bring, and no predictions.
+    (git_clone / "data/raw").symlink_to(clone / "data/raw")
+    system = str(scored / "always empty")
+    call(compare, git_clone, "HEAD", system, "--images", "1", "--html", str(tmp_path / "page.html"))
+    reason = "without its pictures: HEAD: its data/prepared/index.csv is neither in DVC's cache nor in a remote"
+    assert reason in capsys.readouterr().out
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "contours of always empty" in page
+    assert "contours of HEAD" not in page
+
+
 def test_a_system_of_one_fold_is_compared_with_a_run_of_several_on_that_fold(
     clone: Path, scored: Path, tmp_path: Path, capsys: Capsys
 ) -> None:
