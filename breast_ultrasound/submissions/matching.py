@@ -1,5 +1,6 @@
 """Which file of a submission is of which image, by their names."""
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -7,8 +8,9 @@ from pathlib import PurePosixPath
 
 from breast_ultrasound.cases.pairing import pair
 from breast_ultrasound.cases.raw import Case
+from breast_ultrasound.scans.reading import name_without_suffix
 
-_NIFTI = ".nii"
+_ARRAY = re.compile(r"\.(nii(\.gz)?|npy)\Z", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Matching:
         for file in self.unmatched:
             yield f"{file} fits no image by its name. Name it by the id of its image, or by the file of the release."
         for case_id, files in self.repeated.items():
-            yield f"{', '.join(map(str, files))} are of one image, {case_id}. Leave one of them."
+            yield f"{', '.join(map(str, files))} are of one image, {case_id}. Keep one of them."
 
 
 def match(files: Sequence[PurePosixPath], cases: Sequence[Case]) -> Matching:
@@ -71,5 +73,5 @@ def ids_by_name(source_of: Mapping[str, str]) -> dict[str, str]:
 
 
 def _stem(file: PurePosixPath) -> str:
-    """Return the name of a file without its suffix; that of NIfTI may be `.nii.gz`."""
-    return file.stem.removesuffix(_NIFTI) if file.suffix.lower() == ".gz" else file.stem
+    """Return the name of a file without its suffix, if it has one; ids may hold dots."""
+    return _ARRAY.sub("", name_without_suffix(file))

@@ -11,6 +11,7 @@ from breast_ultrasound.cases.images import merge_masks, read_mask
 from breast_ultrasound.cases.raw import Case
 from breast_ultrasound.pipeline.engine import map_on_all_cores
 from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.scoring.classification import CLASS_PROBABILITIES
 from breast_ultrasound.scoring.mask import measure
 from breast_ultrasound.scoring.pixels import Levels, count_levels
 from breast_ultrasound.submissions.images_to_score import ImagesToScore
@@ -45,11 +46,12 @@ def score_submission(submission: Submission, images: ImagesToScore, folder: Path
 def _score(submission: Submission, folder: Path, case: Case) -> tuple[list[Row], Levels] | UserError:
     truth = merge_masks([read_mask(path) for path in case.masks])
     try:
-        mask, probability = submission.predict(case.id, *truth.shape)
+        mask, probability, classes = submission.predict(case.id, *truth.shape)
     except UserError as error:
         return error
     write_mask(folder, case.id, mask)
     image = {"subset": _SUBSET, "postprocessing": "after", "id": case.id, "class": case.cls}
-    if probability is None:
-        return [image | measure(mask, truth, np.nan)], np.zeros((2, 256), np.int64)
-    return [image | measure(mask, truth, probability.max() / 255)], count_levels(probability, truth)
+    peak = np.nan if probability is None else probability.max() / 255
+    levels = np.zeros((2, 256), np.int64) if probability is None else count_levels(probability, truth)
+    of_classes = {} if classes is None else dict(zip(CLASS_PROBABILITIES, classes, strict=True))
+    return [image | measure(mask, truth, peak) | of_classes], levels

@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from breast_ultrasound.answers.postprocess import Steps, binary_mask
 from breast_ultrasound.cases.images import merge_masks
@@ -15,17 +16,18 @@ from breast_ultrasound.pipeline.arrays import Grey, Mask
 from breast_ultrasound.pipeline.errors import UserError
 from breast_ultrasound.scans.folders import walk
 from breast_ultrasound.sources.coco import ImageOutlines, Outlines, read_coco
+from breast_ultrasound.submissions.class_table import parse_class_row, read_class_rows
 from breast_ultrasound.submissions.images_to_score import ImagesToScore
 from breast_ultrasound.submissions.matching import match
 from breast_ultrasound.submissions.reading import is_prediction, read_predicted_mask, read_probability
 
-# Reads the mask, or the probability, of an image of a height and a width.
+# Reads what a system says of an image of a height and a width: its mask, its probability, or those of its classes.
 Reader: TypeAlias = Callable[[int, int], Any]
 
 
 @dataclass(frozen=True)
 class Files:
-    """How the file of each image is read, by the id of the image.
+    """How the file of each image, or its part of a file, is read, by the id of the image.
 
     `faults` say what is wrong with the files as far as their names tell, `notes` which of them are left out.
     """
@@ -36,23 +38,29 @@ class Files:
 
 
 class Predicted(NamedTuple):
-    """What a system says of an image: a mask bool [height, width], and a probability uint8 of its shape, if any."""
+    """What a system says of an image.
+
+    A mask bool [height, width], a probability uint8 of its shape, and the probabilities of CLASSES, float64 [3]; the
+    latter two may be None.
+    """
 
     mask: Mask
     probability: Grey | None
+    classes: NDArray[np.float64] | None
 
 
 @dataclass(frozen=True)
 class Submission:
-    """The masks and the probabilities of a system; one of the two may be None."""
+    """The masks, the probabilities and the class probabilities of a system; one of the first two is there."""
 
     masks: Files | None
     probabilities: Files | None
+    classes: Files | None
 
     @property
     def given(self) -> list[Files]:
-        """Return what there is of both."""
-        return [files for files in (self.masks, self.probabilities) if files]
+        """Return what there is of them."""
+        return [files for files in (self.masks, self.probabilities, self.classes) if files]
 
     @property
     def faults(self) -> Iterator[str]:
@@ -73,26 +81,32 @@ class Submission:
 
         UserError names, on a line each, the files that cannot be read, are of another size, or can be read in two ways.
         """
-        read, faults = [], []
-        for files in self.given:
+        faults: list[str] = []
+
+        def read(files: Files | None) -> Any:
             try:
-                read.append(files.readers[case_id](height, width))
+                return files.readers[case_id](height, width) if files else None
             except UserError as error:
                 faults.append(str(error))
+
+        mask, probability, classes = map(read, (self.masks, self.probabilities, self.classes))
         if faults:
             raise UserError("\n".join(faults))
-        mask = read[0] if self.masks else binary_mask(read[0], Steps())
-        return Predicted(mask, read[-1] if self.probabilities else None)
+        return Predicted(binary_mask(probability, Steps()) if mask is None else mask, probability, classes)
 
 
-def open_submission(masks: Path | None, probabilities: Path | None, images: ImagesToScore) -> Submission:
-    """List the files of a system: a folder or a COCO file of masks, a folder of probabilities, or both.
+def open_submission(
+    images: ImagesToScore, masks: Path | None, probabilities: Path | None = None, classes: Path | None = None
+) -> Submission:
+    """List the files of a system: a folder or a COCO file of masks, a folder of probabilities, or both; and a table of
+    class probabilities, if any.
 
-    UserError where one of them holds no such file.
+    UserError where one of them holds nothing of its kind.
     """
     return Submission(
         _open_masks(masks, images) if masks else None,
         _open_folder(probabilities, read_probability, images) if probabilities else None,
+        _open_classes(classes, images) if classes else None,
     )
 
 
@@ -115,10 +129,17 @@ def _open_folder(folder: Path, read: Callable[[Path, int, int], Any], images: Im
     return files
 
 
+def _open_classes(table: Path, images: ImagesToScore) -> Files:
+    rows = read_class_rows(table)
+    row_of = {PurePosixPath(row.name): row for row in rows}
+    named = [PurePosixPath(row.name) for row in rows]
+    return _match(table, named, lambda name: lambda *_: parse_class_row(table, row_of[name]), images)
+
+
 def _match(
     where: Path, named: Sequence[PurePosixPath], reader_of: Callable[[PurePosixPath], Reader], images: ImagesToScore
 ) -> Files:
-    """Match files, or the images of a COCO file, to the images that are scored."""
+    """Match files, or the images that a file names, to the images that are scored."""
     if not named:
         raise UserError(f"{where}: holds nothing to score, where a file for each image is expected.")
     matching, ids = match(named, [*images.cases, *images.others]), [case.id for case in images.cases]
@@ -128,7 +149,7 @@ def _match(
     if lacking:
         faults.append(f"{where}: lacks {len(lacking)} of {len(ids)} images: {', '.join(lacking)}")
     others = len(matching.file_of) - len(file_of)
-    notes = [f"{where}: not scored, since no fold that is scored tests their images: {others} files"] if others else []
+    notes = [f"{where}: not scored, of images that no scored fold tests: {others}"] if others else []
     return Files({case_id: reader_of(file) for case_id, file in file_of.items()}, faults, notes)
 
 

@@ -37,8 +37,8 @@ def scored(clone: Path, made_once: MadeOnce) -> Path:
         empty.mkdir()
         for path in (folder / "masks").iterdir():
             write_png(empty / path.name, np.zeros_like(read_grey(path)))
-        own = ("--probabilities", str(folder / "probabilities"), "--name", "own")
-        call(score, clone, str(folder / "masks"), *own, "--out", str(folder))
+        own = ("--probabilities", str(folder / "probabilities"), "--classes", str(folder / "classes.csv"))
+        call(score, clone, str(folder / "masks"), *own, "--name", "own", "--out", str(folder))
         call(score, clone, str(empty), "--name", "always empty", "--out", str(folder))
 
     return made_once("scored", make)
@@ -47,13 +47,14 @@ def scored(clone: Path, made_once: MadeOnce) -> Path:
 def test_own_predictions_score_as_the_run_did_to_the_last_digit(clone: Path, scored: Path) -> None:
     own = json.loads((scored / "own/figures.json").read_text())
     run_figures = json.loads((clone / "metrics/figures.json").read_text())
-    for key in ("after", "detection", "class against mask", "calibration error"):
+    for key in ("after", "detection", "classes", "class against mask", "calibration error"):
         assert own["test"][key] == run_figures["test"][key], key
     assert own["test"]["error kinds"]["after"] == run_figures["test"]["error kinds"]["after"]
     assert own["scoring rules"] == run_figures["scoring rules"]
     expected = pd.read_csv(clone / "metrics/scores.csv").query("subset == 'test' and postprocessing == 'after'")
     actual = pd.read_csv(scored / "own/scores.csv")
     assert len(actual) > 10
+    assert actual.columns.tolist() == [name for name in expected if name != "predicted_dice"]
     pd.testing.assert_frame_equal(actual, expected[list(actual.columns)].reset_index(drop=True), check_exact=True)
 
 
@@ -75,6 +76,8 @@ def test_a_system_is_compared_with_a_run_and_agrees_with_itself(clone: Path, sco
         "normal specificity",
         "Dice, all images",
         "AUC",
+        "class right",
+        "malignant AUC",
     ]
     assert all(line.endswith("the same") for line in figures)
 
@@ -93,6 +96,20 @@ def test_two_systems_are_compared_with_their_pictures(
     images = browser.find_elements(By.CSS_SELECTOR, ".pair img")
     assert images
     assert all(int(str(image.get_attribute("naturalWidth"))) > 0 for image in images)
+
+
+def test_a_run_without_its_pictures_is_compared_with_those_of_the_system(
+    git_clone: Path, clone: Path, scored: Path, tmp_path: Path, capsys: Capsys
+) -> None:
+    # The data that was scored, which Git alone does not bring, and no predictions.
+    (git_clone / "data/raw").symlink_to(clone / "data/raw")
+    system = str(scored / "always empty")
+    call(compare, git_clone, "HEAD", system, "--images", "1", "--html", str(tmp_path / "page.html"))
+    reason = "without its pictures: HEAD: its data/prepared/index.csv is neither in DVC's cache nor in a remote"
+    assert reason in capsys.readouterr().out
+    page = (tmp_path / "page.html").read_text(encoding="utf-8")
+    assert "contours of always empty" in page
+    assert "contours of HEAD" not in page
 
 
 def test_a_system_of_one_fold_is_compared_with_a_run_of_several_on_that_fold(

@@ -42,9 +42,10 @@ def images(write: Write) -> ImagesToScore:
 
 @pytest.fixture
 def score(images: ImagesToScore, tmp_path: Path) -> Score:
-    def run(masks: Path | None = None, probabilities: Path | None = None) -> pd.DataFrame:
+    def run(masks: Path | None = None, probabilities: Path | None = None, classes: Path | None = None) -> pd.DataFrame:
         (tmp_path / "scored" / MASKS).mkdir(parents=True)
-        return score_submission(open_submission(masks, probabilities, images), images, tmp_path / "scored")[0]
+        submission = open_submission(images, masks, probabilities, classes)
+        return score_submission(submission, images, tmp_path / "scored")[0]
 
     return run
 
@@ -109,7 +110,7 @@ def test_all_faults_are_named_at_once(score: Score, write: Write, tmp_path: Path
     write("masks/x.png", LESION)
     assert faults(score, tmp_path / "masks") == [
         "DIR: x.png fits no image by its name. Name it by the id of its image, or by the file of the release.",
-        "DIR: malignant (1).png, malignant (1)_mask.tif are of one image, malignant (1). Leave one of them.",
+        "DIR: malignant (1).png, malignant (1)_mask.tif are of one image, malignant (1). Keep one of them.",
         "DIR: lacks 1 of 3 images: normal (1)",
         "DIR/benign (1).png: is 30×10 pixels, its image 30×20.",
     ]
@@ -123,6 +124,53 @@ def test_a_mask_and_a_probability_of_one_image_are_both_named(score: Score, writ
         write(f"{folder}/normal (1).png", LESION[:, :5])
     with pytest.raises(UserError, match=r"faults: 2\n.*masks/normal.*\n.*probabilities/normal"):
         score(tmp_path / "masks", tmp_path / "probabilities")
+
+
+def write_classes(table: Path, *rows: str) -> Path:
+    table.write_text("\n".join(["id,benign,malignant,normal", *rows]), encoding="utf-8")
+    return table
+
+
+def test_class_probabilities_stand_beside_the_scores_and_have_figures(
+    score: Score, write: Write, tmp_path: Path
+) -> None:
+    for case_id, truth in TRUTHS.items():
+        write(f"masks/{case_id}.png", truth)
+    classes = write_classes(
+        tmp_path / "classes.csv", "normal (1),0.2,0.2,0.6", "benign (1).png,0.2,0.7,0.1", "malignant (1),0.1,0.9,0"
+    )
+    scores = score(tmp_path / "masks", classes=classes)
+    assert scores[["p_benign", "p_malignant", "p_normal"]].to_numpy().tolist() == [
+        [0.2, 0.7, 0.1],
+        [0.1, 0.9, 0],
+        [0.2, 0.2, 0.6],
+    ]
+    figures = summarise_submission(scores, 0.95)["test"]["classes"]
+    assert figures["accuracy"]["value"] == pytest.approx(2 / 3, abs=1e-6)
+    assert figures["malignant against benign"]["value"] == figures["lesion against normal"]["value"] == 1
+
+
+def test_all_faults_of_a_class_table_are_named_with_those_of_the_masks(
+    score: Score, write: Write, tmp_path: Path
+) -> None:
+    write("masks/benign (1).png", LESION[:10])
+    for case_id in IDS[1:]:
+        write(f"masks/{case_id}.png", LESION)
+    classes = write_classes(
+        tmp_path / "classes.csv", "benign (1),0.5,0.1,0.1", "benign (9),1,0,0", "normal (1),0,0,1", "normal (1),0,0,1"
+    )
+    with pytest.raises(UserError) as refused:
+        score(tmp_path / "masks", classes=classes)
+    first, *lines = str(refused.value).splitlines()
+    assert first == "nothing was scored, faults: 5"
+    assert [line.removeprefix(f"{tmp_path}/") for line in lines] == [
+        "classes.csv: benign (9) fits no image by its name. Name it by the id of its image, or by the file of the "
+        "release.",
+        "classes.csv: normal (1), normal (1) are of one image, normal (1). Keep one of them.",
+        "classes.csv: lacks 1 of 3 images: malignant (1)",
+        "masks/benign (1).png: is 30×10 pixels, its image 30×20.",
+        "classes.csv: the probabilities of benign (1) sum to 0.7, where 1 is expected.",
+    ]
 
 
 def test_labels_are_no_probabilities(score: Score, write: Write, tmp_path: Path) -> None:
@@ -139,10 +187,10 @@ def test_files_of_images_that_are_not_tested_and_of_other_kinds_are_left_out(
     for case_id in (*IDS, "benign (2)"):
         write(f"masks/{case_id}.png", LESION)
     (tmp_path / "masks/findings.csv").touch()
-    submission = open_submission(tmp_path / "masks", None, images)
+    submission = open_submission(images, tmp_path / "masks")
     assert list(submission.faults) == []
     assert [note.partition(": ")[2] for note in submission.notes] == [
-        "not scored, since no fold that is scored tests their images: 1 files",
+        "not scored, of images that no scored fold tests: 1",
         "not read, since they are of other kinds: findings.csv",
     ]
 
@@ -152,7 +200,7 @@ def test_no_files_at_all_are_refused(images: ImagesToScore, tmp_path: Path, name
     (tmp_path / "empty").mkdir()
     (tmp_path / "coco.json").write_text(json.dumps(coco([])))
     with pytest.raises(UserError, match=r"is no folder|holds nothing to score"):
-        open_submission(tmp_path / name, None, images)
+        open_submission(images, tmp_path / name)
 
 
 def test_the_figures_of_masks_alone_have_no_calibration_and_no_area_under_the_curve(

@@ -7,15 +7,15 @@ patients and near-duplicates) and whether it is more than noise, then the test i
 Where both runs have several sources, each is compared for itself as well; images of a source or a fold that one of the
 runs lacks are left out. External test sets of both runs are compared as well. Needs Git alone; --html, which shows
 these images with the masks of both runs, also needs the data and predictions in DVC's cache or a remote, and of a
-scored system the data that was scored. Refuses runs whose images, grids, true masks or scoring rules differ. Not part
-of the pipeline.
+scored system the data that was scored; where one of the runs lacks them, it shows the masks of the other. Refuses runs
+whose images, grids, true masks or scoring rules differ. Not part of the pipeline.
 """
 
 import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-from breast_ultrasound.commands.compare.page import render_page
+from breast_ultrasound.commands.compare.page import draw, render_page
 from breast_ultrasound.commands.compare.revisions import Revision
 from breast_ultrasound.commands.compare.runs import Comparison, compare
 from breast_ultrasound.commands.compare.systems import find_run
@@ -76,7 +76,10 @@ def main() -> None:
     comparison = compare(find_run(arguments.first), second, test, arguments.images)
     print("\n".join(summary_lines(comparison, loaded.intervals.confidence)))
     if arguments.html:
-        page = render_page(comparison, loaded.intervals.confidence)
+        pictures = draw(comparison)
+        for reason in pictures.lacking.values():
+            print(f"without its pictures: {reason}")
+        page = render_page(comparison, pictures, loaded.intervals.confidence)
         with atomic_write(arguments.html) as path:
             path.write_text(page, encoding="utf-8")
 

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -25,19 +26,36 @@ from breast_ultrasound.submissions.scored import read_mask as read_scored_mask
 _WIDTH = 420
 
 
-def render_page(comparison: Comparison, confidence: float) -> str:
-    """Return the comparison as one self-contained HTML page.
+@dataclass(frozen=True)
+class Pictures:
+    """The pictures of the listed images, by run, `first` or `second`, and id; `lacking` says why a run has none."""
 
-    UserError where DVC has the images or the predictions of a run neither in its cache nor in a remote.
+    by_run: dict[str, dict[str, str]]
+    lacking: dict[str, str]
+
+
+def draw(comparison: Comparison) -> Pictures:
+    """Draw the images that a comparison lists, for each run whose images and masks are at hand.
+
+    UserError says what is not at hand where neither run can be drawn.
     """
     listed = pd.concat([comparison.gained, comparison.lost])
-    pictures = {}
+    pictures = Pictures({}, {})
     for place, run in (("first", comparison.first), ("second", comparison.second)):
         chosen = listed[["id", "class", f"fold_{place}"]].rename(columns={f"fold_{place}": "fold"})
-        if chosen.empty:
-            pictures[place] = {}
-        else:
-            pictures[place] = draw_run(run, chosen) if isinstance(run, Revision) else draw_system(run, chosen["id"])
+        try:
+            if not chosen.empty:
+                drawn = draw_run(run, chosen) if isinstance(run, Revision) else draw_system(run, chosen["id"])
+                pictures.by_run[place] = drawn
+        except UserError as error:
+            pictures.lacking[place] = str(error)
+    if len(pictures.lacking) == 2:
+        raise UserError("\n".join(pictures.lacking.values()))
+    return pictures
+
+
+def render_page(comparison: Comparison, pictures: Pictures, confidence: float) -> str:
+    """Return the comparison as one self-contained HTML page."""
     return render(
         "compare.html.j2",
         comparison=comparison,
