@@ -47,14 +47,14 @@ def choose(model: Path | None = None) -> Choice:
 
 def _choice(file: NetworkFile, sentence: str, *doubts: str) -> Choice:
     name = file.path.name if file.path == PRETRAINED else file.path
-    return Choice(file, "\n".join([f"{name}: {sentence}.", *_tested(file.card), *doubts]))
+    return Choice(file, "\n".join(filter(None, [f"{name}: {sentence}.", tested(file.card), *doubts])))
 
 
-def _tested(card: Card) -> list[str]:
-    """Return the line that says how the network was tested, none of files of earlier versions."""
+def tested(card: Card) -> str:
+    """Return the line that says how a network was tested, an empty one of files of earlier versions."""
     figures = card.tested.get("all", {})
     if "lesion_dice" not in figures:
-        return []
+        return ""
     sources = ", ".join(
         f"{source} {of_source['lesion_dice']:.2f}"
         for source, of_source in card.tested.items()
@@ -64,8 +64,8 @@ def _tested(card: Card) -> list[str]:
     parts += [f"missed lesions {figures['missed']:.0%}"] if "missed" in figures else []
     if "normal_specificity" in figures:
         parts.append(f"specificity on normal images {figures['normal_specificity']:.0%}")
-    tested = f"Tested on {figures.get('images', 0):,} images, each by a network that was not trained on it"
-    return [f"{tested}: {', '.join(parts)}."]
+    images = f"Tested on {figures.get('images', 0):,} images, each by a network that was not trained on it"
+    return f"{images}: {', '.join(parts)}."
 
 
 def _doubts(own: Card, pretrained: Card | None) -> list[str]:

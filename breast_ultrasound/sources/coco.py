@@ -1,5 +1,6 @@
 """Read outlines of lesions in a COCO file, polygons or run lengths, as CVAT, Label Studio and Roboflow export them."""
 
+import re
 from collections import Counter, defaultdict
 from dataclasses import dataclass
 from itertools import chain
@@ -20,6 +21,9 @@ _MOST_PROBLEMS = 5
 
 # Each lesion becomes a mask of the size of the image.
 _MOST_LESIONS = 1000
+
+# What Label Studio puts before the name of a file that is uploaded to it.
+_UPLOADED = re.compile(r"[0-9a-f]{8}-(?=.)")
 
 ImageId = Annotated[int | str, BeforeValidator(no_switch)]
 Polygon = Annotated[list[float], Field(min_length=6)]
@@ -94,7 +98,9 @@ class Outlines:
         self._lesions_of: dict[int | str, list[list[Polygon] | RunLengths]] = defaultdict(list)
         for image in coco.images:
             paths = {normalise(image.file_name), decode_percent(image.file_name)}
-            for path in {*paths, *(PurePosixPath(path.name) for path in paths)}:
+            names = {path.name for path in paths}
+            names |= {_UPLOADED.sub("", name, count=1) for name in names if _UPLOADED.match(name)}
+            for path in {*paths, *map(PurePosixPath, names)}:
                 self._entries_at[path].append(image)
         for annotation in coco.annotations:
             self._lesions_of[annotation.image_id].append(annotation.segmentation)
@@ -102,7 +108,7 @@ class Outlines:
     def of(self, image: PurePosixPath) -> ImageOutlines:
         """Return the outlines of an image: of the entry with its path, or else with its name alone.
 
-        Names are compared as `find_files` has it.
+        Names are compared as `find_files` has it, with or without what Label Studio puts before them.
         """
         path = normalise(image)
         entries = self._of_path(image, path) or self._of_path(image, PurePosixPath(path.name))

@@ -307,6 +307,44 @@ def test_a_finger_draws_and_two_fingers_zoom(page: Chrome, served: Served, tmp_p
     assert not page.find_element(By.ID, "undo").is_enabled()
 
 
+def pen(page: Chrome, *points: tuple[int, int]) -> None:
+    """Put a pen down at a point of the image, press harder along the others and lift it."""
+    box = page.execute_script("return document.getElementById('mask').getBoundingClientRect().toJSON()")
+    scale = box["width"] / WIDTH
+
+    def send(kind: str, point: tuple[int, int], force: float) -> None:
+        place = {"x": box["x"] + scale * point[0], "y": box["y"] + scale * point[1]}
+        button = {"button": "left", "buttons": int(force > 0), "clickCount": 1}
+        event = {"type": kind, "pointerType": "pen", "force": force, **place, **button}
+        page.execute_cdp_cmd("Input.dispatchMouseEvent", event)
+
+    for step, point in enumerate(points, 1):
+        send("mouseMoved" if step > 1 else "mousePressed", point, step / len(points))
+    send("mouseReleased", points[-1], 0)
+
+
+def test_a_pen_draws_and_the_ball_of_its_hand_does_not(page: Chrome, served: Served, tmp_path: Path) -> None:
+    open_scans(page, tmp_path, scan())
+    page.execute_script("""
+        window.pens = [];
+        const view = document.getElementById("view");
+        const keep = (event) => window.pens.push([event.pointerType, event.pressure]);
+        for (const kind of ["pointerdown", "pointermove"]) view.addEventListener(kind, keep);""")
+    press(page, "b")
+    pen(page, (40, 40), (65, 40), (90, 40))
+    assert page.execute_script("return window.pens") == [["pen", pytest.approx(step / 3)] for step in (1, 2, 3)]
+    box = page.execute_script("return document.getElementById('view').getBoundingClientRect().toJSON()")
+    palm = box["x"] + box["width"] / 5, box["y"] + 0.9 * box["height"]
+    touch(page, "touchStart", palm)
+    touch(page, "touchMove", (palm[0] + 50, palm[1]))
+    touch(page, "touchEnd")
+    accept(page)
+    _, mask, by_network = kept(served, "a")
+    rows, columns = np.nonzero(mask & ~by_network)
+    assert (columns.min(), columns.max()) == (pytest.approx(30, abs=2), pytest.approx(99, abs=2))
+    assert (rows.min(), rows.max()) == (pytest.approx(30, abs=2), pytest.approx(49, abs=2))
+
+
 def test_the_list_is_sorted_by_what_is_doubtful(page: Chrome, tmp_path: Path) -> None:
     sharp, faint = scan(250), scan(150)
     open_scans(page, tmp_path, sharp, faint)

@@ -144,6 +144,12 @@ def test_outlines_of_a_coco_file_are_the_same_as_masks(form: str, pictures: Path
         assert [path.read_bytes() for path in one.masks] == [path.read_bytes() for path in other.masks]
 
 
+def test_an_outline_is_of_the_image_that_was_uploaded_to_label_studio(pictures: Path, tmp_path: Path) -> None:
+    coco(pictures, [outline(3, 4)], file_name="../upload/1/0123abcd-a.png")
+    [drawn] = taken(table(pictures, "a.png,outlines.json,lesion,,,"), tmp_path / "drawn")
+    assert np.array_equal(decode(drawn.masks[0], cv2.IMREAD_GRAYSCALE), shape(3, 4))
+
+
 FAULTS = {
     "a file that is missing": ("d.png,m/1.png,benign,,,", r"d\.png: cannot be read \(No such file"),
     "a mask that is missing": ("a.png,m/9.png,benign,,,", r"m/9\.png: cannot be read"),

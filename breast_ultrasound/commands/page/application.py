@@ -24,6 +24,7 @@ from breast_ultrasound.commands.page.keeping import routes
 from breast_ultrasound.findings.coco import coco
 from breast_ultrasound.findings.table import as_csv, as_json
 from breast_ultrasound.inference.card import INTENDED_USE
+from breast_ultrasound.inference.choice import tested
 from breast_ultrasound.pages.overlay import contour_path, encode
 from breast_ultrasound.pages.rendering import TEMPLATES, render
 from breast_ultrasound.pipeline.errors import UserError
@@ -86,6 +87,7 @@ def application(desk: Desk, port: int, any_modality: bool = False) -> FastAPI:
             intended_use=INTENDED_USE,
             network=card.name,
             data=card.data,
+            tested=tested(card),
             threshold=card.postprocessing.steps.threshold,
             suffixes=",".join(sorted(SUFFIXES)),
             limits=desk.limits,
