@@ -91,6 +91,12 @@ def limit_instructions() -> None:
     Call it before the first convolution, since oneDNN, which computes them, reads the variable once.
     """
     os.environ["ONEDNN_MAX_CPU_ISA"] = _INSTRUCTIONS
+    if keras.backend.backend() == "tensorflow":
+        import tensorflow as tf  # noqa: PLC0415  the other backends run without it
+
+        # It merges a convolution with its normalisation, and takes the square root's reciprocal by an instruction
+        # (vrsqrtps) that gives an approximation, another one on each maker's processors.
+        tf.config.optimizer.set_experimental_options({"remapping": False})
 
 
 def _portable() -> Device:
