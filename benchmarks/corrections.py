@@ -9,13 +9,15 @@ Their true masks stand in for those of a person. The network is trained on them 
 and scored on the other half, on native grids and without post-processing. The learning rate is chosen before, on images
 of the first half.
 
-Each network is scored once: what FOLDER holds is not computed again. Prints a table and draws FOLDER/curve.svg.
+Each network is scored once: what FOLDER holds is not computed again. Prints a table and draws FOLDER/curve.svg after
+each, so that it may be stopped at any time; docs/explanation/corrections.md shows those that were run.
 """
 
 import argparse
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 from pathlib import Path
 
 import keras
@@ -51,8 +53,7 @@ DRAWS = 3
 RATES = (0.0001, 0.0003, 0.001)
 TUNING = "random 0"
 TUNING_SIZE = 30
-# Of every training that begins with the network, and of one that begins with ImageNet's weights and the usual rate.
-STEPS, STEPS_FROM_IMAGENET = 200, 600
+STEPS = 200
 # Images of the other sources, which the network was trained on, that show what it forgets.
 OTHERS = 150
 PAGE = "page"
@@ -67,12 +68,14 @@ class Params(train.Params):
 
 @dataclass(frozen=True)
 class Training:
-    """A training on some images of a draw; `half_others` makes every second image one of the other sources."""
+    """A training on some images of a draw, from the network or from ImageNet's weights.
+
+    `half_others` makes every second image one of the other sources.
+    """
 
     draw: str
     images: int
     rate: float
-    steps: int = STEPS
     from_imagenet: bool = False
     half_others: bool = False
 
@@ -132,7 +135,7 @@ class Study:
     def train(self, training: Training) -> keras.Model:
         """Train on the images of a draw, each as often as another, all in one epoch, so that no other is kept."""
         params = self.params
-        batch, number = params.train.batch, training.steps * params.train.batch
+        batch, number = params.train.batch, STEPS * params.train.batch
         drawn, others = self.draw(training.draw)[: training.images], np.flatnonzero(self.table["source"] != self.source)
         rows = np.resize(drawn, number // 2 if training.half_others else number)
         if training.half_others:
@@ -149,13 +152,15 @@ class Study:
         return fit(settings, FoldBatches(batches, None), self.hardware, Progress(batches), unfinished)
 
     def scores(self, training: Training | None) -> pd.DataFrame:
-        """Return the scores of all subsets by the network of a training, or by the one to begin with."""
+        """Return the scores by the network of a training, or by the one to begin with, of the subsets that it needs."""
         name = training.name if training else "base"
         path = self.folder / f"{name}.csv"
         if not path.exists():
             print(f"{name}: {self.hardware.name}", flush=True)
+            subsets = ("pool",) * (training is None or training.draw == TUNING)
+            subsets += ("test", "others") * (training is None or training.draw != TUNING)
             with atomic_write(path) as aside:
-                self._score(self._network(training)).to_csv(aside, index=False, float_format="%.6f")
+                self._score(self._network(training), subsets).to_csv(aside, index=False, float_format="%.6f")
             keras.utils.clear_session()
         return read_table(path)
 
@@ -167,14 +172,14 @@ class Study:
         model_files.save(self.train(training), trained)
         return model_files.load(trained)
 
-    def _score(self, network: keras.Model) -> pd.DataFrame:
-        scored, _ = tabulate(score(Postprocessing(), each) for each in self._predictions(network))
+    def _score(self, network: keras.Model, subsets: Sequence[str]) -> pd.DataFrame:
+        rows = np.concatenate([self.rows(subset) for subset in subsets])
+        scored, _ = tabulate(score(Postprocessing(), each) for each in self._predictions(network, rows))
         table = scored[scored["postprocessing"] == "after"]
         return table.merge(self.table[["id", "source", "group", "marks"]], on="id", validate="one_to_one")
 
-    def _predictions(self, network: keras.Model) -> Iterator[Prediction]:
+    def _predictions(self, network: keras.Model, rows: NDArray[np.int64]) -> Iterator[Prediction]:
         cases = {case.id: case for case in read_cases(RAW)}
-        rows = np.concatenate([self.rows(subset) for subset in ("pool", "test", "others")])
         for start in range(0, len(rows), _BATCH):
             batch = rows[start : start + _BATCH]
             predicted = predict(network, self.prepared.read(batch)[0], self.params.predict.mirror)
@@ -201,13 +206,10 @@ def choose_rate(study: Study) -> float:
 def trainings(rate: float, rate_from_imagenet: float) -> list[Training]:
     """Return the trainings, the most telling first."""
     page = [Training(PAGE, images, rate) for images in SIZES]
-    randoms = [Training(f"random {draw}", images, rate) for draw in range(1, DRAWS + 1) for images in SIZES]
+    first, *more = ([Training(f"random {draw}", images, rate) for images in SIZES] for draw in range(1, DRAWS + 1))
     mixed = [Training(PAGE, images, rate, half_others=True) for images in SIZES]
-    afresh = [
-        Training("random 1", images, rate_from_imagenet, STEPS_FROM_IMAGENET, from_imagenet=True)
-        for images in SIZES[::-1]
-    ]
-    return [*page, *randoms[: len(SIZES)], afresh[0], *mixed, *randoms[len(SIZES) :], *afresh[1:]]
+    afresh = [Training("random 1", images, rate_from_imagenet, from_imagenet=True) for images in SIZES[::-1]]
+    return [*page, *first, afresh[0], mixed[0], *chain.from_iterable(more), *mixed[1:], *afresh[1:]]
 
 
 def table_row(name: str, scores: pd.DataFrame, base: pd.DataFrame) -> dict[str, str]:
@@ -232,7 +234,7 @@ def draw_curve(done: dict[Training, pd.DataFrame], base: pd.DataFrame, path: Pat
     """Draw the mean Dice of the test images by the number of images that were corrected."""
 
     def dice(scores: pd.DataFrame, of_lesions: bool) -> float:
-        tested = scores[(scores["subset"] == "test") & (~of_lesions | (scores["tp"] + scores["fn"] > 0))]
+        tested = scores[(scores["subset"] == "test") & ((scores["tp"] + scores["fn"] > 0) | (not of_lesions))]
         return tested["dice"].mean()
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
@@ -256,7 +258,7 @@ def draw_curve(done: dict[Training, pd.DataFrame], base: pd.DataFrame, path: Pat
         axes.set_xticks(SIZES, list(map(str, SIZES)))
         axes.minorticks_off()
         axes.set(title=title, xlabel="corrected images", ylabel="mean Dice")
-    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+    figure.legend(*figure.axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
     figure.savefig(path)
 
 
