@@ -4,17 +4,18 @@
 # [tool.uv]
 # exclude-newer = "2026-11-14T00:00:00Z"
 # ///
-"""nnU-Net v2 on one fold: its own plan and trainer, made short, and its masks of the test images.
+"""nnU-Net v2 on one fold: its own plan, one of its own short trainers, and its masks of the test images.
 
     uv run folds --format nnunet nnUNet_raw/Dataset501_BUSI
-    uv run --script benchmarks/peers/nnunet.py nnUNet_raw/Dataset501_BUSI masks --fold 0 --epochs 5 --iterations 50
+    uv run --script benchmarks/peers/nnunet.py nnUNet_raw/Dataset501_BUSI masks --fold 0 --trainer nnUNetTrainer_5epochs
 
-nnU-Net verifies and plans the data set, trains its configuration 2d with the splits that were handed out, and predicts
-the test images of the fold as in its cross-validation. Its trainer takes 1,000 epochs of 250 iterations on a GPU; here
---epochs and --iterations say how many, so name them beside each figure. nnU-Net's files go to nnUNet_preprocessed and
-nnUNet_results, beside the folder that holds the data set. Writes a new folder `masks` with `<id>.png` for each test
-image, lesions 1, on the native grid, and masks.json, which says how it was trained. `uv run --script` makes an
-environment of its own; the project needs neither nnU-Net nor PyTorch.
+nnU-Net verifies the data set, plans its configuration 2d for --memory GB of a GPU, which decides the sizes of patches
+and batches, trains it with the splits that were handed out, and predicts the test images of the fold as in its
+cross-validation, but without mirroring, which takes four times as long. Its own plan is for 8 GB and its trainer,
+nnUNetTrainer, takes 1,000 epochs of 250 iterations, so name both beside each figure. nnU-Net's files go to
+nnUNet_preprocessed and nnUNet_results, beside the folder that holds the data set. Writes a new folder `masks` with
+`<id>.png` for each test image, lesions 1, on the native grid, and masks.json, which says how it was trained.
+`uv run --script` makes an environment of its own; the project needs neither nnU-Net nor PyTorch.
 """
 
 import argparse
@@ -39,7 +40,7 @@ def set_folders(data: Path, threads: int) -> Path:
     return preprocessed / data.name
 
 
-def prepare(data: Path, preprocessed: Path) -> None:
+def prepare(data: Path, preprocessed: Path, plans: str, memory: float) -> None:
     """Verify, plan and preprocess the data set, and give it the splits that were handed out."""
     from nnunetv2.experiment_planning.plan_and_preprocess_api import (  # noqa: PLC0415  the folders are set first
         extract_fingerprints,
@@ -49,22 +50,23 @@ def prepare(data: Path, preprocessed: Path) -> None:
 
     number = int(data.name.removeprefix("Dataset")[:3])
     extract_fingerprints([number], num_processes=1, check_dataset_integrity=True)
-    plans = plan_experiments([number])
+    plan_experiments([number], gpu_memory_target_in_gb=memory, overwrite_plans_name=plans)
     preprocess([number], plans, configurations=(CONFIGURATION,), num_processes=(1,))
     shutil.copyfile(data / "splits_final.json", preprocessed / "splits_final.json")
 
 
-def train(arguments: argparse.Namespace) -> Path:
+def train(arguments: argparse.Namespace, plans: str) -> Path:
     """Train a fold, predict its test images, and return the folder of their masks."""
     import torch  # noqa: PLC0415
     from nnunetv2.run.run_training import get_trainer_from_args  # noqa: PLC0415
 
     torch.set_num_threads(arguments.threads)
     torch.manual_seed(arguments.seed)
-    trainer = get_trainer_from_args(arguments.data.name, CONFIGURATION, arguments.fold, device=torch.device("cpu"))
-    trainer.num_epochs, trainer.num_iterations_per_epoch = arguments.epochs, arguments.iterations
-    trainer.num_val_iterations_per_epoch = 1
+    trainer = get_trainer_from_args(
+        arguments.data.name, CONFIGURATION, arguments.fold, arguments.trainer, plans, device=torch.device("cpu")
+    )
     trainer.run_training()
+    trainer.inference_allowed_mirroring_axes = None
     trainer.perform_actual_validation()
     return Path(trainer.output_folder) / "validation"
 
@@ -74,8 +76,14 @@ def parse() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("data", type=Path, help="the folder that `folds --format nnunet` wrote")
     parser.add_argument("masks", type=Path, help="the folder to make")
-    for name, value in {"fold": 0, "epochs": 5, "iterations": 50, "threads": 1, "seed": 2020}.items():
-        parser.add_argument(f"--{name}", type=int, default=value, help="(%(default)s)")
+    for name, value in {
+        "fold": 0,
+        "trainer": "nnUNetTrainer_5epochs",
+        "memory": 8.0,
+        "threads": 1,
+        "seed": 2020,
+    }.items():
+        parser.add_argument(f"--{name}", type=type(value), default=value, help="(%(default)s)")
     return parser.parse_args()
 
 
@@ -84,16 +92,17 @@ def main() -> None:
     arguments = parse()
     arguments.masks.mkdir(parents=True)
     preprocessed = set_folders(arguments.data, arguments.threads)
+    plans = f"plans{arguments.memory:g}"
     # Another fold of it was trained already.
-    if not (preprocessed / "splits_final.json").exists():
-        prepare(arguments.data, preprocessed)
+    if not (preprocessed / f"{plans}_{CONFIGURATION}").exists():
+        prepare(arguments.data, preprocessed, plans, arguments.memory)
     start = time.process_time()
-    predicted = train(arguments)
+    predicted = train(arguments, plans)
     for mask in sorted(predicted.glob("*.png")):
         shutil.copyfile(mask, arguments.masks / mask.name)
     record = {
         "network": "nnU-Net v2, configuration 2d",
-        **{name: value for name, value in vars(arguments).items() if isinstance(value, int)},
+        **{name: value for name, value in vars(arguments).items() if not isinstance(value, Path)},
         "processor seconds of training and prediction": round(time.process_time() - start),
         "versions": {name: version(name) for name in ("nnunetv2", "torch")},
     }

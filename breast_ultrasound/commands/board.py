@@ -10,14 +10,14 @@ from collections.abc import Sequence
 from breast_ultrasound.pages.rendering import render
 from breast_ultrasound.pipeline.errors import command
 from breast_ultrasound.pipeline.files import atomic_write
-from breast_ultrasound.submissions.board import BOARD, Entry, read_entries, tables
+from breast_ultrasound.submissions.board import BOARD, Entry, read_entries, systems, tables
 
 PAGE = BOARD.with_suffix(".md")
 
 
 def render_board(entries: Sequence[Entry]) -> str:
     """Return the page, as Markdown."""
-    return render("board.md.j2", tables=tables(entries))
+    return render("board.md.j2", tables=tables(entries), systems=systems(entries))
 
 
 @command

@@ -2,7 +2,7 @@
 
 import contextlib
 from collections.abc import Iterator
-from pathlib import Path, PurePath
+from pathlib import Path
 from typing import BinaryIO
 
 import cv2
@@ -77,7 +77,7 @@ def is_dicom(path: Path) -> bool:
         return False
 
 
-def name_without_suffix(path: PurePath) -> str:
+def name_without_suffix(path: Path) -> str:
     """Return the name of a scan less its suffix; in names of numbers, as of DICOM files, the last dot starts none.
 
     >>> name_without_suffix(Path("left.png")), name_without_suffix(Path("1.2.840.1"))

@@ -1,5 +1,6 @@
 """The entry of a system on the board, docs/board.md: who made it, and its figures on each source."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from breast_ultrasound.pipeline.errors import UserError
 
 BOARD = Path("docs/board")
+
+_TEXTS = ("system", "author", "training", "masks")
 
 
 class _Checked(BaseModel):
@@ -102,7 +105,8 @@ def read_entries(folder: Path) -> list[Entry]:
             ]
         else:
             entries.append(entry)
-            faults += [f"{path}: {fault}" for fault in _faults(entry)]
+            same = next(each for each in entries if each.system == entry.system)
+            faults += [f"{path}: {fault}" for fault in (*_faults(entry), *_contradictions(entry, same))]
     if faults:
         raise UserError("\n".join(faults))
     return entries
@@ -110,7 +114,7 @@ def read_entries(folder: Path) -> list[Entry]:
 
 def _faults(entry: Entry) -> Iterator[str]:
     """Yield what is wrong with the texts of an entry, which become cells of a table."""
-    for name in ("system", "author", "training", "masks"):
+    for name in _TEXTS:
         text = getattr(entry, name)
         if not text.strip():
             yield f"{name} is empty. Say it in a few words."
@@ -118,15 +122,30 @@ def _faults(entry: Entry) -> Iterator[str]:
             yield f"{name} holds | or a line end, which end a cell of a table. Write it without."
 
 
+def _contradictions(entry: Entry, same: Entry) -> Iterator[str]:
+    """Yield the texts in which an entry differs from another one of the same system."""
+    for name in _TEXTS:
+        if getattr(entry, name) != getattr(same, name):
+            yield f"{name} differs from that of another file of {entry.system}. Give both the same, or another system."
+
+
+def systems(entries: Sequence[Entry]) -> list[Entry]:
+    """Return an entry of each system, by name; its texts are those of all entries of the system."""
+    return sorted({entry.system: entry for entry in entries}.values(), key=lambda entry: entry.system.lower())
+
+
 def tables(entries: Sequence[Entry]) -> dict[tuple[str, str, tuple[int, ...]], list[tuple[Entry, OnSource]]]:
-    """Return the systems that can be compared, best lesion Dice first, by source, digest of folds and tested folds."""
+    """Return the systems that can be compared, best lesion Dice first, by source, digest of folds and tested folds.
+
+    The source of most figures comes first, and of the same folds all of them before a part.
+    """
     rows = [
         ((source, figures.folds, figures.tested), entry, figures)
         for entry in entries
         for source, figures in entry.sources.items()
     ]
-    # Of the same folds, all of them before a part.
-    keys = sorted({key for key, *_ in rows}, key=lambda key: (key[0], key[1], -len(key[2]), key[2]))
+    times = Counter(source for (source, *_), *_ in rows)
+    keys = sorted({key for key, *_ in rows}, key=lambda key: (-times[key[0]], key[0], key[1], -len(key[2]), key[2]))
     return {
         key: sorted(
             ((entry, figures) for own, entry, figures in rows if own == key),

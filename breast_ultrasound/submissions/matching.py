@@ -4,7 +4,7 @@ import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 
 from breast_ultrasound.cases.pairing import pair
 from breast_ultrasound.cases.raw import Case
@@ -74,4 +74,4 @@ def ids_by_name(source_of: Mapping[str, str]) -> dict[str, str]:
 
 def _stem(file: PurePosixPath) -> str:
     """Return the name of a file without its suffix, if it has one; ids may hold dots."""
-    return _ARRAY.sub("", name_without_suffix(file))
+    return _ARRAY.sub("", name_without_suffix(Path(file)))

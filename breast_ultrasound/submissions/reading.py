@@ -28,11 +28,12 @@ def is_prediction(path: PurePath) -> bool:
 def read_predicted_mask(path: Path, height: int, width: int) -> Mask:
     """Read a mask as bool [height, width].
 
-    Pictures are read as true masks are (`cases.images.read_mask`). Of arrays, whole numbers below 32 are labels, and
+    Pictures are read as true masks are (`cases.images.read_mask`), but those in grey have to reach white, and to hold
+    more of it than of grey between, since they may be probabilities. Of arrays, whole numbers below 32 are labels, and
     all but 0 are lesion, as is the greater of two values, 0 and another one. UserError for anything else, and where the
     mask is of another size.
     """
-    mask = read_mask(path) if path.suffix.lower() in PICTURES else _lesions(_read_array(path), path)
+    mask = _read_picture(path) if path.suffix.lower() in PICTURES else _lesions(_read_array(path), path)
     _check_shape(mask, path, height, width)
     return mask
 
@@ -60,6 +61,25 @@ def read_probability(path: Path, height: int, width: int) -> Grey:
         raise UserError(f"{path}: holds fractions from {shares.min():g} to {shares.max():g}; probabilities are 0 to 1.")
     # In double precision, so that a value just below one half stays there.
     return np.round(255 * shares.astype(np.float64)).astype(np.uint8)
+
+
+def _read_picture(path: Path) -> Mask:
+    mask, values = read_mask(path), decode(path, cv2.IMREAD_ANYCOLOR)
+    if not _is_black_and_white(values.max(axis=-1) if values.ndim == 3 else values):
+        raise UserError(
+            f"{path}: which pixels are lesion is ambiguous: it holds grey as probabilities do. Make lesions white and "
+            "all else black, or give probabilities with --probabilities."
+        )
+    return mask
+
+
+def _is_black_and_white(values: NDArray[Any]) -> bool:
+    """Return whether values that `read_mask` takes are two, labels, or black and white with soft edges alone."""
+    high = float(values.max())
+    grey = (values > max(float(values.min()), high / 4)) & (values < 3 * high / 4)
+    white = 255 if high < 256 else 65535
+    two = ((values == values.min()) | (values == high)).all()
+    return high < _LABELS or bool(two) or (high >= 7 * white / 8 and grey.sum() <= (values >= 3 * high / 4).sum())
 
 
 def _read_array(path: Path) -> NDArray[Any]:

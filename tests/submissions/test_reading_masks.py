@@ -4,6 +4,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
+import cv2
 import nibabel
 import numpy as np
 import pydicom
@@ -136,6 +137,27 @@ def test_what_is_no_probability_of_the_image_is_refused(tmp_path: Path, values: 
 )
 def test_what_is_no_mask_of_the_image_is_refused(tmp_path: Path, values: NDArray[Any], reason: str) -> None:
     assert reason in refusal(nifti(tmp_path / "x.nii", values))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        np.random.default_rng(0).integers(0, 255, MASK.shape),
+        # Sure of nothing.
+        130 * MASK + 5 * (SHARES > 0.5),
+    ],
+    ids=["noise", "no white"],
+)
+def test_a_picture_of_probabilities_is_no_mask(write: Write, values: NDArray[Any]) -> None:
+    assert "it holds grey as probabilities do" in refusal(write("x.png", values.astype(np.uint8)))
+
+
+def test_the_edges_of_a_mask_may_be_soft(write: Write) -> None:
+    truth = np.zeros((60, 80), np.uint8)
+    cv2.circle(truth, (40, 30), 8, 255, cv2.FILLED)
+    masks = [truth > 0, *(read_predicted_mask(write(f"x{suffix}", truth), 60, 80) for suffix in (".png", ".jpg"))]
+    masks.append(read_predicted_mask(write("soft.png", cv2.GaussianBlur(truth, (0, 0), 1)), 60, 80))
+    assert all(np.logical_xor(mask, masks[0]).sum() <= 8 for mask in masks)
 
 
 def test_pictures_of_other_sizes_and_colours_are_refused(write: Write) -> None:
