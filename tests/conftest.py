@@ -1,12 +1,14 @@
 """What several tests build on: a small release on disk, and a clone of this repository with a tiny run in it."""
 
 import ast
+import functools
+import importlib.metadata
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -133,7 +135,14 @@ def working_copy(clone: Path, tmp_path: Path) -> Path:
     return shutil.copytree(clone, tmp_path / "copy")
 
 
-def imported_names(file: Path) -> set[str]:
+@functools.cache
+def packages_by_module() -> Mapping[str, list[str]]:
+    """The installed packages by the modules that they hold, for which the list of files of each one is read."""
+    return importlib.metadata.packages_distributions()
+
+
+@functools.cache
+def imported_names(file: Path) -> frozenset[str]:
     """The dotted names that a Python file imports: of `from a import b`, both `a` and `a.b`."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -141,7 +150,7 @@ def imported_names(file: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
+    return frozenset(names)
 
 
 def commit(folder: Path, message: str) -> None:
