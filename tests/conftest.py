@@ -21,6 +21,9 @@ from hypothesis import settings
 from numpy.typing import NDArray
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
 
+from breast_ultrasound.cases.raw import write_table
+from breast_ultrasound.sources.phantom import write_phantom
+
 # A busy machine is no fault of the code.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
@@ -105,6 +108,17 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> MadeO
         return shared / name
 
     return folder_of
+
+
+@pytest.fixture(scope="session")
+def raw_phantom(made_once: MadeOnce) -> Path:
+    """The data/raw of a phantom of 20 images; to be read, not changed."""
+
+    def draw(folder: Path) -> None:
+        folder.mkdir()
+        write_table(folder, write_phantom(folder, 20, seed=3))
+
+    return made_once("raw-phantom", draw)
 
 
 @pytest.fixture(scope="session")
