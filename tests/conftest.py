@@ -1,12 +1,14 @@
 """What several tests build on: a small release on disk, and a clone of this repository with a tiny run in it."""
 
 import ast
+import functools
+import importlib.metadata
 import importlib.util
 import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +20,9 @@ from filelock import FileLock
 from hypothesis import settings
 from numpy.typing import NDArray
 from selenium.webdriver import Chrome, ChromeOptions, ChromeService
+
+from breast_ultrasound.cases.raw import write_table
+from breast_ultrasound.sources.phantom import write_phantom
 
 # A busy machine is no fault of the code.
 settings.register_profile("no deadline", deadline=None)
@@ -106,6 +111,17 @@ def made_once(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> MadeO
 
 
 @pytest.fixture(scope="session")
+def raw_phantom(made_once: MadeOnce) -> Path:
+    """The data/raw of a phantom of 20 images; to be read, not changed."""
+
+    def draw(folder: Path) -> None:
+        folder.mkdir()
+        write_table(folder, write_phantom(folder, 20, seed=3))
+
+    return made_once("raw-phantom", draw)
+
+
+@pytest.fixture(scope="session")
 def clone(made_once: MadeOnce) -> Path:
     """A clone of the working tree, uncommitted changes included, with a tiny phantom run, committed.
 
@@ -133,7 +149,14 @@ def working_copy(clone: Path, tmp_path: Path) -> Path:
     return shutil.copytree(clone, tmp_path / "copy")
 
 
-def imported_names(file: Path) -> set[str]:
+@functools.cache
+def packages_by_module() -> Mapping[str, list[str]]:
+    """The installed packages by the modules that they hold, for which the list of files of each one is read."""
+    return importlib.metadata.packages_distributions()
+
+
+@functools.cache
+def imported_names(file: Path) -> frozenset[str]:
     """The dotted names that a Python file imports: of `from a import b`, both `a` and `a.b`."""
     names: set[str] = set()
     for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
@@ -141,7 +164,7 @@ def imported_names(file: Path) -> set[str]:
             names |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module:
             names |= {node.module, *(f"{node.module}.{alias.name}" for alias in node.names)}
-    return names
+    return frozenset(names)
 
 
 def commit(folder: Path, message: str) -> None:

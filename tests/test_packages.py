@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, imported_names
+from conftest import ROOT, imported_names, packages_by_module
 
 from breast_ultrasound.commands import with_pipeline
 from breast_ultrasound.inference.choice import PRETRAINED
@@ -47,7 +47,7 @@ def test_segment_and_page_need_the_core_dependencies_alone(command: str) -> None
     core = names(PROJECT["project"]["dependencies"])
     # FastAPI is a layer over Starlette, and its users import from both.
     allowed = core | names(importlib.metadata.requires("fastapi") or ())
-    owners = importlib.metadata.packages_distributions()
+    owners = packages_by_module()
     needed = third_parties(modules(PACKAGE / f"commands/{command}/command.py"))
     assert len(needed) > 5
     assert {name for name in needed if not allowed & {owner.lower() for owner in owners[name]}} == set()
@@ -55,7 +55,7 @@ def test_segment_and_page_need_the_core_dependencies_alone(command: str) -> None
 
 def test_the_core_dependencies_are_no_more_than_that() -> None:
     both = modules(PACKAGE / "commands/segment/command.py") | modules(PACKAGE / "commands/page/command.py")
-    owners = importlib.metadata.packages_distributions()
+    owners = packages_by_module()
     needed = {owner.lower() for name in third_parties(both) for owner in owners[name]}
     assert names(PROJECT["project"]["dependencies"]) - needed == set()
 
