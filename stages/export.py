@@ -1,7 +1,7 @@
 """Write the trained network as one file that needs no Keras: `python -m stages.export --format onnx`.
 
 models/attention-unet.onnx takes grey values uint8 [n, size, size] and returns `probability` [n, size, size] and, with a
-class head, `class_probability` [n, 3] and `feature_distance` [n]: the mean of all folds that are run
+class head, `class_probability` [n, 3] and `feature_distance` [n]: of one fold, or the mean of several
 (network/ensemble.py). Its metadata are what it takes to make masks of these (inference/card.py).
 metrics/export/onnx.json proves it: how far the file is, on the test images, from what the stage `predict` wrote and, of
 several networks, from their mean in Keras. Beyond `export.bound` the stage fails.
@@ -16,13 +16,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from breast_ultrasound.answers.answer import POSTPROCESS
 from breast_ultrasound.answers.calibration import class_probabilities
 from breast_ultrasound.answers.predictions import FEATURES, PROBABILITY, class_logits, predictions, read_rows
 from breast_ultrasound.cases.classes import CLASSES
-from breast_ultrasound.cases.folds import GROUPS, Run, read_folds, subsets
+from breast_ultrasound.cases.folds import GROUPS, Exported, Run, read_folds, subsets
 from breast_ultrasound.cases.prepared import PREPARED, Prepared, letterboxes
 from breast_ultrasound.exporting.conversion import portable, write_litert, write_onnx
 from breast_ultrasound.exporting.feature_distance import fit_feature_distance
@@ -59,7 +59,7 @@ class DataSources(Section, extra="ignore"):
     sources: Annotated[tuple[str, ...], Field(strict=False)]
 
 
-class Export(Section):
+class Export(Exported, extra="forbid"):
     """The exported file."""
 
     formats: Annotated[tuple[Format, ...], Field(strict=False)]
@@ -74,6 +74,11 @@ class Params(Section):
     split: Run
     predict: Predict
     export: Export
+
+    @model_validator(mode="after")
+    def _check(self) -> "Params":
+        self.export.among(self.split.run)
+        return self
 
 
 @dataclass(frozen=True)
@@ -164,29 +169,30 @@ def _read_format() -> Format:
     return parser.parse_args().format
 
 
-def make_card(params: Params, network: "keras.Model", figures: dict[str, Any]) -> Card:
-    """Return the card of the exported file; `network` is the first of those in it, `figures` are the run's."""
+def make_card(params: Params, members: dict[int, Trained], figures: dict[str, Any]) -> Card:
+    """Return the card of the exported file: `members` are the networks in it by fold, `figures` are the run's."""
+    first, member = next(iter(members.items()))
     tested = {"all": figures["test"], **figures.get("test by source", {})}
     return Card(
         name=NAME,
         data=", ".join(params.data.sources),
-        folds=params.split.run,
-        size=network.input_shape[1],
+        folds=tuple(members),
+        size=member.network.input_shape[1],
         mirror=params.predict.mirror,
-        classes=CLASSES if CLASS_OUTPUT in network.output else (),
+        classes=CLASSES if CLASS_OUTPUT in member.network.output else (),
         postprocess=pooled(json.loads(POSTPROCESS.read_text())),
-        trained_images=int((subsets(read_folds(), params.split.run[0]) == "train").sum()),
+        trained_images=int((subsets(read_folds(), first) == "train").sum()),
         tested={name: headline(part) | {"images": part["after"]["all"]["images"]} for name, part in tested.items()},
     )
 
 
 @command
 def main() -> None:
-    """Export the network of all folds that are run, in one format."""
+    """Export the networks of the folds that params.yaml names, in one format."""
     suffix = _read_format()
     params = load(Params)
-    members = {fold: read_trained(fold) for fold in params.split.run}
-    card = make_card(params, members[params.split.run[0]].network, json.loads(FIGURES.read_text()))
+    members = {fold: read_trained(fold) for fold in params.export.among(params.split.run)}
+    card = make_card(params, members, json.loads(FIGURES.read_text()))
     exporter = Exporter(suffix, card, half=params.export.weights == "float16")
     with atomic_write(Path(f"models/{NAME}.{suffix}")) as aside:
         exporter.write(list(members.values()), aside)

@@ -2,7 +2,7 @@
 
 `external` in params.yaml names case tables, or folders and zips in the layout of BUSI. Each is verified like own data.
 Images that overlap with data/raw, near-duplicates and further frames of its sweeps, are left out. The others are
-predicted by the mean of all folds' networks (network/ensemble.py) and post-processed as was fitted; scores and figures
+predicted by the networks that are exported (network/ensemble.py) and post-processed as was fitted; scores and figures
 follow the same rules as those of the test images.
 Writes metrics/external.csv (two rows an image, before and after post-processing; `subset` is the name of the set) and
 metrics/external.json (figures, and the generalisation gap from the internal test). Without a set both are empty, and
@@ -29,7 +29,7 @@ from breast_ultrasound.answers.predictions import Prediction
 from breast_ultrasound.answers.rows import score, tabulate
 from breast_ultrasound.auditing.quality import BURNED_PIXELS
 from breast_ultrasound.auditing.search import Thresholds, find_relations
-from breast_ultrasound.cases.folds import Run, remove_other_folds
+from breast_ultrasound.cases.folds import Exported, Run, remove_other_folds
 from breast_ultrasound.cases.groups import group_by_patient, join_groups
 from breast_ultrasound.cases.images import read_grey
 from breast_ultrasound.cases.raw import RAW, Case, read_cases, read_merged_mask
@@ -70,6 +70,7 @@ class Params(Section):
     data: Archives
     audit: Thresholds
     split: Run
+    export: Exported
     # Checked by `ensemble.EnsembleSettings`, whose module loads Keras.
     hardware: dict[str, Any]
     predict: dict[str, Any]
@@ -194,7 +195,7 @@ def evaluate_all(params: Params, folder: Path) -> tuple[pd.DataFrame, dict[str, 
         summary = figures.summarise(scores, test)
         gap = {"generalisation gap": generalisation_gap(internal, summary)}
         tables.append(scores)
-        results[external.name] = facts | {"networks": len(params.split.run)} | summary | gap
+        results[external.name] = facts | {"networks": len(params.export.among(params.split.run))} | summary | gap
     return pd.concat(tables), results
 
 

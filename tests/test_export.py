@@ -134,7 +134,7 @@ def test_a_file_of_several_networks_is_compared_with_their_mean_in_keras(network
     assert again[0].output.class_probabilities.shape == logits[0].shape
 
 
-def test_the_run_exports_all_its_folds_and_proves_each_and_their_mean(clone: Path) -> None:
+def test_the_run_exports_the_mean_of_the_folds_asked_for_and_proves_each_and_their_mean(clone: Path) -> None:
     proof = json.loads((clone / "metrics/export/onnx.json").read_text())
     file = clone / "models/attention-unet.onnx"
     assert (proof["bytes"], proof["sha256"]) == (file.stat().st_size, digest(file))

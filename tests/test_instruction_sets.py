@@ -54,6 +54,7 @@ def run_stages(folder: Path, setting: dict[str, str]) -> dict[str, str]:
         folder,
         audit={"sweep": 0.075},
         split={"run": [0]},
+        export={"folds": None},
         hardware={"arithmetic": "portable"},
         train={"epochs": 1},
         data={"phantom_images": 20},

@@ -211,7 +211,7 @@ def test_a_scan_is_segmented_with_what_was_trained(clone: Path, tmp_path: Path) 
 
 def test_fewer_folds_leave_nothing_of_the_others_behind(working_copy: Path) -> None:
     params = yaml.safe_load((working_copy / "params.yaml").read_text(encoding="utf-8"))
-    params["split"]["run"] = [0]
+    params["split"]["run"], params["export"]["folds"] = [0], None
     (working_copy / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     dvc(working_copy, "repro")
     for folder in ("data/predictions", "data/histories", "metrics/train"):

@@ -31,6 +31,22 @@ class Run(Section, extra="ignore"):
     run: Annotated[tuple[Fold, ...], Field(strict=False, min_length=1)]
 
 
+class Exported(Section, extra="ignore"):
+    """The folds whose networks are exported, of the section `export`; None is the first that is run."""
+
+    folds: Annotated[tuple[Fold, ...], Field(strict=False, min_length=1)] | None
+
+    def among(self, run: Sequence[int]) -> tuple[int, ...]:
+        """Return the folds to export, of those that are run; ValueError if one of them is not run.
+
+        >>> Exported(folds=None).among([2, 3]), Exported(folds=(3, 2)).among([2, 3])
+        ((2,), (3, 2))
+        """
+        if missing := sorted(set(self.folds or ()) - set(run)):
+            raise ValueError(f"export.folds names {missing}, but split.run is {list(run)}. Name folds that are run.")
+        return self.folds or (run[0],)
+
+
 def remove_other_folds(folder: Path, run: Sequence[int]) -> None:
     """Remove from `folder` what an earlier run left: each `fold-<k>`, a file or a folder, whose fold k is not in `run`.
 

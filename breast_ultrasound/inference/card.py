@@ -138,8 +138,9 @@ def _is_number(value: Any) -> bool:
 
 
 def pooled(entries: Mapping[str, dict[str, Any]]) -> dict[str, Any]:
-    """Return the entry of metrics/postprocess.json for the mean of all networks.
+    """Return the entry of metrics/postprocess.json for new images.
 
-    It is the one fitted on the validation images of all folds, or that of the only fold.
+    It is the one fitted on the held-out images of all folds, each predicted by its own network, or that of the only
+    fold.
     """
     return entries.get(ALL) or next(iter(entries.values()))

@@ -13,7 +13,7 @@ import numpy as np
 from keras import ops
 from numpy.typing import NDArray
 
-from breast_ultrasound.cases.folds import Run
+from breast_ultrasound.cases.folds import Exported, Run
 from breast_ultrasound.network import device, model_files
 from breast_ultrasound.network.deepest_features import DEEPEST_FEATURES, FeatureDistance, with_deepest_features
 from breast_ultrasound.network.device import Hardware
@@ -28,17 +28,18 @@ class EnsembleSettings(Section):
 
     seed: Seed
     split: Run
+    export: Exported
     hardware: Hardware
     predict: Predict
 
 
 def open_ensemble(settings: EnsembleSettings, temperature: float) -> keras.Model:
-    """Choose the hardware and return the mean of the networks of all folds that are run.
+    """Choose the hardware and return the mean of the networks that are exported.
 
     UserError if there is no GPU where one is asked for, or a network is missing.
     """
     device.configure(settings.hardware, settings.seed)
-    networks = [model_files.load(model_files.model_file(fold)) for fold in settings.split.run]
+    networks = [model_files.load(model_files.model_file(fold)) for fold in settings.export.among(settings.split.run)]
     return ensemble_mean(networks, settings.predict.mirror, temperature)
 
 

@@ -78,7 +78,8 @@ def load(reads: type[S], path: Path = PARAMS) -> S:
 
 
 def _problem(location: tuple[int | str, ...], message: str, value: Any) -> str:
-    key = ".".join(str(part) for part in location) or "the file"
-    # A check over several keys names its own key and value.
-    its_value = "" if isinstance(value, dict) else f" is {value!r}"
-    return f"{key}{its_value}: {message.removeprefix('Value error, ')}"
+    key, message = ".".join(str(part) for part in location), message.removeprefix("Value error, ")
+    # A check over several keys names its own key and value, one over several sections its sections as well.
+    if isinstance(value, dict):
+        return f"{key}: {message}" if key else message
+    return f"{key or 'the file'} is {value!r}: {message}"

@@ -22,7 +22,8 @@ from breast_ultrasound.pipeline.errors import UserError
 SETTINGS = EnsembleSettings.model_validate(
     {
         "seed": 0,
-        "split": {"run": [0, 2]},
+        "split": {"run": [0, 1, 2]},
+        "export": {"folds": [0, 2]},
         "hardware": {"device": "cpu", "precision": "float32", "arithmetic": "native"},
         "predict": {"mirror": True},
     }
@@ -59,7 +60,7 @@ def mean_by_hand(networks: Sequence[keras.Model]) -> tuple[np.ndarray, np.ndarra
 
 def test_the_mean_of_networks_is_that_of_their_calibrated_probabilities(folder: Path) -> None:
     networks = disagreeing_networks()
-    for fold, network in zip(SETTINGS.split.run, networks, strict=True):
+    for fold, network in zip(SETTINGS.export.folds, networks, strict=True):
         model_files.save(network, model_files.model_file(fold))
     ensemble = open_ensemble(SETTINGS, TEMPERATURE)
     probability, classes = predict_mean(ensemble, IMAGES)

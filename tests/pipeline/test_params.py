@@ -86,6 +86,7 @@ HALF = {"device": "cpu", "precision": "bfloat16", "arithmetic": "native"}
         ("split.run", [], "split.run is []"),
         ("split.folds", 1, "split.folds is 1"),
         ("prepare.side", 4, "greater than or equal to 16"),
+        ("export.folds", [7], "export.folds names [7], but split.run is [0, 1]"),
         ("seed", -1, "seed is -1"),
     ],
 )
@@ -111,6 +112,7 @@ ABSURD = {
     "audit.sweep": 1e30,
     "split.folds": 10**9,
     "split.run": [10**9],
+    "export.folds": [10**9],
     "network.stem": 8,
     "network.width": 10**6,
     "network.depth": 60,
