@@ -216,15 +216,14 @@ def test_fewer_folds_leave_nothing_of_the_others_behind(working_copy: Path) -> N
     params = yaml.safe_load((working_copy / "params.yaml").read_text(encoding="utf-8"))
     params["split"]["run"], params["export"]["folds"] = [0], None
     (working_copy / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
-    # All that reads the folders of folds; the export would take as long as the rest together.
-    dvc(working_copy, "repro", "report")
+    dvc(working_copy, "repro")
     for folder in ("data/predictions", "data/histories", "metrics/train"):
         assert [path.name for path in (working_copy / folder).iterdir()] == ["fold-0"]
     lock = yaml.safe_load((working_copy / "dvc.lock").read_text(encoding="utf-8"))["stages"]
     read = {dep["path"]: dep for name in ("evaluate", "report") for dep in lock[name]["deps"]}
     assert read["data/predictions"]["nfiles"] == 3
     assert read["data/predictions"]["md5"] != committed_hash(working_copy, "data/predictions")
-    assert json.loads(dvc(working_copy, "status", "--json")).keys() == {"check", "export@onnx"}
+    assert "up to date" in dvc(working_copy, "status")
 
 
 def committed_hash(folder: Path, dependency: str) -> str:
