@@ -5,17 +5,17 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
 from conftest import ROOT
 
-# Prints the limits that hold, and a hash of the weights and of the outputs of a network, with the types of those that
-# are not float32. Each start of TensorFlow takes seconds, so that one process has all settings.
+# Prints a hash of the weights and of an output of a network.
 NETWORK = """
 import hashlib
 import numpy as np
 import breast_ultrasound, keras
 from breast_ultrasound.network.unet import Network, attention_unet
-print(keras.config.max_epochs(), keras.config.max_steps_per_epoch(), keras.config.is_nnx_enabled())
 shape = {"encoder": "none", "stem": 2, "width": 2, "depth": 2, "decoder": (4, 4, 4, 4)}
 keras.utils.set_random_seed(0)
 network = attention_unet(16, Network(**shape, gates=True, class_head=True, prior=0.1, dropout=0.2, weights=None))
@@ -38,12 +38,30 @@ def printed(home: Path, **environment: str) -> str:
     ).stdout
 
 
-def test_neither_a_file_of_kerass_settings_nor_the_environment_changes_a_network(tmp_path: Path) -> None:
-    folder = tmp_path / "home" / ".keras"
-    folder.mkdir(parents=True)
-    settings = {"floatx": "float64", "epsilon": 0.1, "image_data_format": "channels_first"}
-    (folder / "keras.json").write_text(json.dumps(settings))
-    plain = printed(tmp_path)
-    assert plain.startswith("None None False\n[]\n")
-    limits = {"KERAS_MAX_EPOCHS": "1", "KERAS_MAX_STEPS_PER_EPOCH": "1", "KERAS_NNX_ENABLED": "true"}
-    assert printed(tmp_path / "home", KERAS_HOME=str(folder), **limits) == plain
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return printed(tmp_path_factory.mktemp("home"))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"floatx": "float64", "epsilon": 0.1}, {"image_data_format": "channels_first"}, {"floatx": "what Keras refuses"}],
+)
+def test_a_file_of_kerass_settings_changes_no_network(settings: dict[str, Any], plain: str, tmp_path: Path) -> None:
+    (tmp_path / ".keras").mkdir()
+    (tmp_path / ".keras/keras.json").write_text(json.dumps(settings))
+    assert printed(tmp_path, KERAS_HOME=str(tmp_path / ".keras")) == plain
+
+
+LIMITS = """
+import breast_ultrasound, keras
+print(keras.config.max_epochs(), keras.config.max_steps_per_epoch(), keras.config.is_nnx_enabled())
+"""
+
+
+def test_the_limits_that_keras_takes_from_the_environment_are_lifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("KERAS_MAX_EPOCHS", "KERAS_MAX_STEPS_PER_EPOCH"):
+        monkeypatch.setenv(name, "1")
+    monkeypatch.setenv("KERAS_NNX_ENABLED", "true")
+    done = subprocess.run([sys.executable, "-c", LIMITS], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert done.stdout == "None None False\n"
