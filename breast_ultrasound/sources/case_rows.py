@@ -71,6 +71,8 @@ def read_rows(table: Path) -> list[Row]:
             columns = [name.strip() for name in reader.fieldnames or []]
             reader.fieldnames = columns
             cells = [(reader.line_num, cells) for cells in reader]
+    except FileNotFoundError as error:
+        raise UserError(f"{table}: no such file. Correct the path.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(
             f"{table}: not a table of comma-separated values in UTF-8 ({error}). Save it as one."

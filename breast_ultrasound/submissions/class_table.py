@@ -33,6 +33,8 @@ def read_class_rows(table: Path) -> list[ClassRow]:
             reader = csv.DictReader(file, strict=True)
             columns = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
             rows = [ClassRow((cells["id"] or "").strip(), cells) for cells in reader if "id" in columns]
+    except FileNotFoundError as error:
+        raise UserError(f"{table}: no such file. Correct the path.") from error
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"{table}: not a table of comma-separated values in UTF-8. Save it as one.") from error
     expected = ("id", *CLASSES)

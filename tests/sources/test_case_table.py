@@ -23,6 +23,7 @@ from breast_ultrasound.cases.images import read_grey
 from breast_ultrasound.cases.pictures import decode
 from breast_ultrasound.cases.raw import Case, read_cases, read_merged_mask, write_table
 from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.sources.case_rows import read_rows
 from breast_ultrasound.sources.case_table import copy_table
 
 HEAD = "image,masks,class,id,patient,mm_per_pixel"
@@ -412,6 +413,11 @@ def test_what_is_no_table_is_refused(content: str | bytes, expected: str, tmp_pa
     source = tmp_path / "cases.csv"
     source.write_bytes(content.encode() if isinstance(content, str) else content)
     assert expected in refused(source, tmp_path / "raw")
+
+
+def test_a_table_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such file"):
+        read_rows(tmp_path / "cases.csv")
 
 
 def test_a_table_as_spreadsheets_write_it_is_taken(

@@ -65,5 +65,5 @@ def test_a_table_of_another_form_is_refused(tmp_path: Path, lines: list[str], fa
 
 
 def test_a_table_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="not a table"):
+    with pytest.raises(UserError, match="no such file"):
         read_class_rows(tmp_path / "classes.csv")
