@@ -92,7 +92,8 @@ def main() -> None:
     arguments, recipes = parse(), list_recipes()
     name = arguments.recipe
     if name is None:
-        print("\n".join(f"{name:20}{summary(path)}" for name, path in recipes.items()))
+        width = max(map(len, recipes)) + 2
+        print("\n".join(f"{name:{width}}{summary(path)}" for name, path in recipes.items()))
         return
     if name not in recipes:
         raise UserError(f"{name}: no such recipe. There are: {', '.join(recipes)}.")
