@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
 from breast_ultrasound.scoring.error_kinds import KINDS
 from breast_ultrasound.scoring.plots import PLOTS
@@ -41,6 +42,7 @@ def curves(histories: Sequence[pd.DataFrame]) -> str:
     for number, history in enumerate(histories):
         for name in history.columns:
             axes.plot(history.index + 1, history[name], color=COLOURS[name], lw=1, label=None if number else name)
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     _legend(figure)
     return _svg(figure)
 
