@@ -55,6 +55,13 @@ def mean_of(networks: list[keras.Model], mirror: bool) -> keras.Model:
     return ensemble_mean([portable(network) for network in networks], mirror, temperature=1.0)
 
 
+def test_a_network_is_exported_to_the_same_bytes_whatever_was_exported_before(
+    networks: list[keras.Model], exported: Callable[[bool, bool], Path], tmp_path: Path
+) -> None:
+    write_onnx(mean_of(networks[:1], mirror=True), CARD, True, tmp_path / "again.onnx")
+    assert (tmp_path / "again.onnx").read_bytes() == exported(True, True).read_bytes()
+
+
 @pytest.mark.parametrize("mirror", [False, True])
 def test_an_onnx_file_computes_what_keras_computes(
     networks: list[keras.Model], exported: Callable[[bool, bool], Path], mirror: bool

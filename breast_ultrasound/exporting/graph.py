@@ -14,7 +14,8 @@ _MANY = 1024
 def canonicalise(graph: onnx.GraphProto) -> None:
     """Give nodes, weights and values an order and names that follow from what the graph computes.
 
-    Those of the converter change from run to run. Equal weights become one.
+    Those of the converter change from run to run, as does the note that it leaves, which is dropped. Equal weights
+    become one.
     """
     nodes = _in_order(graph)
     names = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}
@@ -35,6 +36,7 @@ def canonicalise(graph: onnx.GraphProto) -> None:
     for value in graph.output:
         value.type.tensor_type.shape.dim[0].dim_param = "batch"
     del graph.value_info[:]
+    graph.ClearField("doc_string")
 
 
 def _in_order(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
