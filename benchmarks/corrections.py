@@ -208,8 +208,9 @@ def trainings(rate: float, rate_from_imagenet: float) -> list[Training]:
     page = [Training(PAGE, images, rate) for images in SIZES]
     first, *more = ([Training(f"random {draw}", images, rate) for images in SIZES] for draw in range(1, DRAWS + 1))
     mixed = [Training(PAGE, images, rate, half_others=True) for images in SIZES]
+    mixed_draws = [Training(f"random {draw}", SIZES[0], rate, half_others=True) for draw in range(1, DRAWS + 1)]
     afresh = [Training("random 1", images, rate_from_imagenet, from_imagenet=True) for images in SIZES[::-1]]
-    return [*page, *first, afresh[0], mixed[0], *chain.from_iterable(more), *mixed[1:], *afresh[1:]]
+    return [*page, *first, afresh[0], mixed[0], *chain.from_iterable(more), *mixed_draws, *mixed[1:], *afresh[1:]]
 
 
 def table_row(name: str, scores: pd.DataFrame, base: pd.DataFrame) -> dict[str, str]:
@@ -246,6 +247,7 @@ def draw_curve(done: dict[Training, pd.DataFrame], base: pd.DataFrame, path: Pat
             "lowest predicted Dice first": ("#d55e00", "o-"),
             "at random": ("#0072b2", "o"),
             "lowest predicted Dice first, half other sources": ("#cc79a7", "s--"),
+            "at random, half other sources": ("#56b4e9", "D"),
             "at random, from ImageNet's weights": ("#009e73", "^-"),
         }
         for name, (colour, style) in kinds.items():
