@@ -66,9 +66,15 @@ def test_a_folder_that_another_command_writes_to_is_refused_until_that_has_ended
     first.kill()
     first.wait()
     run(monkeypatch, "scan.png")
-    # Not what the killed one was writing aside.
-    assert {row["mask"] for row in rows()} == {path.name for path in folder.glob("segmented/[!.]*.png")}
+    assert {row["mask"] for row in rows()} == {path.name for path in folder.glob("segmented/*.png")}
     assert not list(folder.glob("segmented/.segment*"))
+
+
+def test_a_mask_that_a_killed_command_was_writing_is_removed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (folder / "segmented").mkdir()
+    (folder / "segmented/.partial-other_mask.png").write_bytes(b"half")
+    run(monkeypatch, "scan.png")
+    assert {row["mask"] for row in rows()} == {path.name for path in folder.glob("segmented/*.png")}
 
 
 # What is done

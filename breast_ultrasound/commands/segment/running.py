@@ -55,6 +55,9 @@ def run(request: Request) -> None:
     jobs = plan_jobs(request.inputs, request.output)
     choice = choose(request.model)
     with held(request.output):
+        for aside in request.output.glob(".partial-*_mask.png"):
+            # What a command that was killed was writing; nobody else writes here while the folder is held.
+            aside.unlink(missing_ok=True)
         findings = write_findings(request.output) if has_notes(request.output) else read_findings(request.output)
         progress = compare(request, jobs, findings)
         check_alike(findings_kept(request, jobs, findings), digest(choice.file.path), request.threshold, request.output)
