@@ -1,9 +1,11 @@
-"""Draw the README's picture of the run that is checked out: test images with true and predicted contour.
+"""Draw test images of the run that is checked out, with true and predicted contours.
 
-    uv run python benchmarks/draw_overlays.py docs/overlays-phantom.jpg
+    uv run python benchmarks/draw_overlays.py quarters docs/overlays-phantom.jpg
+    uv run python benchmarks/draw_overlays.py failures docs/failures.jpg
 
-Shows four lesion images, the middle ones of each quarter when all are sorted by Dice, best first: what one may expect,
-not a choice.
+`quarters` shows four lesion images, the middle ones of each quarter when all are sorted by Dice, best first: what one
+may expect, not a choice. `failures` shows three failures of each source in a row, drawn at random: a normal image with
+a mask where there is one, and missed lesions.
 """
 
 import argparse
@@ -23,17 +25,28 @@ from breast_ultrasound.cases.raw import RAW, read_cases
 from breast_ultrasound.pages.overlay import PREDICTION, TRUTH, encode, overlay
 from breast_ultrasound.pipeline.tables import read_table
 from breast_ultrasound.scoring.figures import PER_IMAGE
+from breast_ultrasound.scoring.lesions import MISSED_DICE
 
-_HEIGHT, _WIDTH, _GAP = 300, 370, 8
+_HEIGHT, _WIDTH = 300, 370
+_MARGIN = ((4, 4), (4, 4), (0, 0))
 
 
-def choose(scores: pd.DataFrame) -> pd.DataFrame:
-    """Choose four test images of the table in metrics/scores.csv; return their ids and folds."""
-    tested = scores[
-        (scores["subset"] == "test") & (scores["postprocessing"] == "after") & (scores["tp"] + scores["fn"] > 0)
-    ]
-    ranked = tested.sort_values(["dice", "id"], ascending=False).reset_index(drop=True)
-    return ranked.loc[[len(ranked) * (2 * quarter + 1) // 8 for quarter in range(4)], ["id", "fold"]]
+def quarters(tested: pd.DataFrame) -> list[pd.DataFrame]:
+    """Choose the middle lesion image of each quarter by Dice, as one row of pictures."""
+    lesions = tested[tested["tp"] + tested["fn"] > 0]
+    ranked = lesions.sort_values(["dice", "id"], ascending=False).reset_index(drop=True)
+    return [ranked.loc[[len(ranked) * (2 * quarter + 1) // 8 for quarter in range(4)]]]
+
+
+def failures(tested: pd.DataFrame) -> list[pd.DataFrame]:
+    """Choose three failures of each source at random, as a row of pictures each."""
+    has_lesion = tested["tp"] + tested["fn"] > 0
+    rows = []
+    for _, own in tested[tested["dice"] < MISSED_DICE].groupby("source"):
+        mixed = own.sort_values("id").sample(frac=1, random_state=0)
+        marked = mixed[~has_lesion[mixed.index]].head(1)
+        rows.append(pd.concat([mixed[has_lesion[mixed.index]].head(3 - len(marked)), marked]))
+    return rows
 
 
 def draw(fold: int, prediction: Prediction) -> NDArray[np.uint8]:
@@ -50,16 +63,22 @@ def draw(fold: int, prediction: Prediction) -> NDArray[np.uint8]:
 
 def main() -> None:
     """Draw the picture."""
+    choices = {"quarters": quarters, "failures": failures}
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("choice", choices=choices, help="which images to draw")
     parser.add_argument("target", type=Path, help="the JPEG to write")
-    target = parser.parse_args().target
+    arguments = parser.parse_args()
     cases, index = {case.id: case for case in read_cases(RAW)}, read_index(PREPARED)
-    tiles = []
-    for case_id, fold in choose(read_table(PER_IMAGE)).itertuples(index=False):
-        predicted = PredictedFold(predictions(fold), [cases[case_id]], index)
-        tiles += map_predictions(partial(draw, fold), predicted, ["test"], "draw")
-        tiles.append(np.full((_HEIGHT, _GAP, 3), 255, np.uint8))
-    target.write_bytes(encode(np.hstack(tiles[:-1]), ".jpg"))
+    scores = read_table(PER_IMAGE)
+    tested = scores[(scores["subset"] == "test") & (scores["postprocessing"] == "after")]
+    rows = []
+    for chosen in choices[arguments.choice](tested):
+        tiles = []
+        for case_id, fold in chosen[["id", "fold"]].itertuples(index=False):
+            predicted = PredictedFold(predictions(fold), [cases[case_id]], index)
+            tiles += map_predictions(partial(draw, fold), predicted, ["test"], "draw")
+        rows.append(np.hstack([np.pad(tile, _MARGIN, constant_values=255) for tile in tiles]))
+    arguments.target.write_bytes(encode(np.vstack(rows), ".jpg"))
 
 
 if __name__ == "__main__":
