@@ -1,6 +1,5 @@
 """Read the rows of a case table (sources/case_table.py), and check their text."""
 
-import csv
 import itertools
 import math
 import re
@@ -14,7 +13,7 @@ from breast_ultrasound.cases.ids import is_safe
 from breast_ultrasound.cases.names import find_files, normalise
 from breast_ultrasound.cases.raw import SEPARATOR, Case, image_file, mask_file
 from breast_ultrasound.pipeline.errors import UserError
-from breast_ultrasound.pipeline.tables import is_formula
+from breast_ultrasound.pipeline.tables import is_formula, read_text_table
 
 # A line of the table, and what is wrong there.
 Problem: TypeAlias = tuple[int, str]
@@ -65,18 +64,7 @@ class Row:
 
 def read_rows(table: Path) -> list[Row]:
     """Read the rows of a table; UserError where it is no table, lacks a column or is empty."""
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = [name.strip() for name in reader.fieldnames or []]
-            reader.fieldnames = columns
-            cells = [(reader.line_num, cells) for cells in reader]
-    except FileNotFoundError as error:
-        raise UserError(f"{table}: no such file. Correct the path.") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(
-            f"{table}: not a table of comma-separated values in UTF-8 ({error}). Save it as one."
-        ) from error
+    columns, cells = read_text_table(table)
     text = itertools.chain(columns, *(of_line.values() for _, of_line in cells))
     if any("\0" in cell for cell in text if isinstance(cell, str)):
         raise UserError(f"{table.name}: holds a NUL character. Save it as text.")
@@ -97,7 +85,7 @@ def read_rows(table: Path) -> list[Row]:
     return rows
 
 
-def _row(root: Path, line: int, cells: dict[str | Any, str | Any]) -> Row:
+def _row(root: Path, line: int, cells: dict[Any, Any]) -> Row:
     text = {name: (cells.get(name) or "").strip() for name in REQUIRED + OPTIONAL}
     image, *masks = (
         PurePosixPath(path.strip().replace("\\", "/")) for path in (text["image"], *text["masks"].split(SEPARATOR))

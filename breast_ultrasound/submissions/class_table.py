@@ -1,6 +1,5 @@
 """Class probabilities of a system: a table of comma-separated values with a row an image."""
 
-import csv
 import math
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,16 +10,17 @@ from numpy.typing import NDArray
 
 from breast_ultrasound.cases.classes import CLASSES
 from breast_ultrasound.pipeline.errors import UserError
+from breast_ultrasound.pipeline.tables import read_text_table
 
 # Three numbers of two decimals may be so far from 1 in sum.
 _ROUNDING = 0.015 + 1e-9
 
 
 class ClassRow(NamedTuple):
-    """The row of an image: its name, as the table has it, and its cells by the columns' names, None beyond the last."""
+    """The row of an image: its name, as the table has it, and its cells, as a TextTable has them."""
 
     name: str
-    cells: Mapping[str | None, str | None]
+    cells: Mapping[str | None, str | list[str] | None]
 
 
 def read_class_rows(table: Path) -> list[ClassRow]:
@@ -28,18 +28,11 @@ def read_class_rows(table: Path) -> list[ClassRow]:
 
     UserError where it is no table, lacks a column, or names no image in a row or at all.
     """
-    try:
-        with table.open(encoding="utf-8-sig", newline="") as file:
-            reader = csv.DictReader(file, strict=True)
-            columns = reader.fieldnames = [name.strip() for name in reader.fieldnames or []]
-            rows = [ClassRow((cells["id"] or "").strip(), cells) for cells in reader if "id" in columns]
-    except FileNotFoundError as error:
-        raise UserError(f"{table}: no such file. Correct the path.") from error
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{table}: not a table of comma-separated values in UTF-8. Save it as one.") from error
+    columns, lines = read_text_table(table)
     expected = ("id", *CLASSES)
     if any(columns.count(name) != 1 for name in expected):
         raise UserError(f"{table}: needs the columns {', '.join(expected)} once each; has {', '.join(columns)}.")
+    rows = [ClassRow(str(cells["id"] or "").strip(), cells) for _, cells in lines]
     if not rows or not all(row.name for row in rows):
         raise UserError(f"{table}: {'a row has no id' if rows else 'is empty'}. Give each image a row with its id.")
     return rows
