@@ -78,7 +78,11 @@ def main() -> None:
             predicted = PredictedFold(predictions(fold), [cases[case_id]], index)
             tiles += map_predictions(partial(draw, fold), predicted, ["test"], "draw")
         rows.append(np.hstack([np.pad(tile, _MARGIN, constant_values=255) for tile in tiles]))
-    arguments.target.write_bytes(encode(np.vstack(rows), ".jpg"))
+    if not rows:
+        parser.exit(1, f"no {arguments.choice} in {PER_IMAGE}: nothing to draw\n")
+    width = max(row.shape[1] for row in rows)
+    even = [np.pad(row, ((0, 0), (0, width - row.shape[1]), (0, 0)), constant_values=255) for row in rows]
+    arguments.target.write_bytes(encode(np.vstack(even), ".jpg"))
 
 
 if __name__ == "__main__":
